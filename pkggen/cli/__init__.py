@@ -1,0 +1,48 @@
+"""The command line: one module per command; nothing else in pkggen prints or exits."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from pkggen.cli.arguments import parser
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code."""
+    arguments = parser().parse_args(argv)
+    from pkggen.cli.common import talk  # noqa: PLC0415 - not for --help
+    from pkggen.errors import BUG_EXIT_CODE, PkggenError  # noqa: PLC0415
+
+    try:
+        return _run(arguments)
+    except PkggenError as error:
+        talk(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Who read our output has seen enough; keep Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:
+        if os.environ.get("PKGGEN_TRACEBACK"):
+            raise
+        talk(
+            f"this is a bug in pkggen: {type(error).__name__}: {error}\n"
+            "hint: please report it with what PKGGEN_TRACEBACK=1 shows"
+        )
+        return BUG_EXIT_CODE
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    command = importlib.import_module(f"pkggen.cli.{arguments.command}")
+    code: int = command.run(arguments)
+    sys.stdout.flush()
+    return code

@@ -1,0 +1,129 @@
+"""The command line, as argparse sees it; light to load, because `--help` needs nothing else."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Final
+
+from pkggen import __version__
+
+DEFAULT_SERVER: Final = "https://builds.robur.coop"
+
+_EPILOG: Final = """\
+exit codes:
+  0   done
+  1   --check found something to change
+  2   usage: the command line is wrong
+  3   bad input: a record, pkggen.yaml or an existing file is not acceptable
+  4   verification: bytes do not have the recorded hash
+  5   download: a server or the network failed
+  6   external tool: a program that pkggen ran failed, or the disk is full
+  70  a bug in pkggen
+"""
+
+_SOURCE: Final = (
+    "a directory of orb or of `pkggen record`, a builder `full` file, a tar archive, "
+    "a build's URL, or on the server: JOB, JOB/UUID, UUID or sha256:HEX"
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser; the `command` of what it parses is a module of this package."""
+    top = argparse.ArgumentParser(
+        prog="pkggen",
+        description="Turn recorded MirageOS builds into packages that check every byte.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"pkggen {__version__}")
+    commands = top.add_subparsers(
+        title="commands", metavar="COMMAND", dest="command", required=True
+    )
+    _nix(
+        commands.add_parser(
+            "nix",
+            help="package recorded images for Nix",
+            description="Write a Nix package for each recorded image: the image itself is a "
+            "fixed-output derivation with the recorded sha256.",
+        )
+    )
+    _record(
+        commands.add_parser(
+            "record",
+            help="save a recorded build to a directory",
+            description="Save a recorded build, every file of it verified, to a directory that "
+            "can be a SOURCE itself and remembers where the build came from.",
+        )
+    )
+    _show(
+        commands.add_parser(
+            "show",
+            help="print what is in a recorded build",
+            description="Print what is in a recorded build.",
+        )
+    )
+    return top
+
+
+def _nix(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sources", metavar="SOURCE", nargs="+", help=_SOURCE)
+    where = parser.add_argument_group("where to write").add_mutually_exclusive_group()
+    where.add_argument(
+        "-o", "--output", metavar="DIR", default=".", help="default: the current directory"
+    )
+    where.add_argument(
+        "--nixpkgs",
+        metavar="DIR",
+        help="write into a checkout of nixpkgs and print the commit message",
+    )
+    what = parser.add_argument_group("what to write besides the packages")
+    what.add_argument("--overlay", action="store_true", help="overlay.nix and default.nix")
+    what.add_argument("--flake", action="store_true", help="these and flake.nix")
+    how = parser.add_argument_group("how to write").add_mutually_exclusive_group()
+    how.add_argument("--dry-run", action="store_true", help="only say what would be written")
+    how.add_argument("--diff", action="store_true", help="only show the differences")
+    how.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 if something would change"
+    )
+    how.add_argument("--force", action="store_true", help="overwrite files edited by hand")
+    parser.add_argument("--json", action="store_true", help="print results as JSON")
+    parser.add_argument(
+        "--config", metavar="FILE", help="default: pkggen.yaml here, if there is one"
+    )
+    _source_options(parser)
+
+
+def _record(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="SOURCE", help=_SOURCE)
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", required=True, help="missing, or holding this build"
+    )
+    parser.add_argument(
+        "--started",
+        metavar="TIME",
+        help="when the build started (RFC 3339), for a directory of orb, which does not record it",
+    )
+    parser.add_argument(
+        "--finished", metavar="TIME", help="when it finished (default: as --started)"
+    )
+    _source_options(parser)
+
+
+def _show(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="SOURCE", help=_SOURCE)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    _source_options(parser)
+
+
+def _source_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("where builds are")
+    group.add_argument(
+        "--server",
+        metavar="URL",
+        default=DEFAULT_SERVER,
+        help="builder-web server (default: %(default)s)",
+    )
+    group.add_argument("--platform", metavar="NAME", help="take the build of this platform")
+    group.add_argument(
+        "--cache", metavar="DIR", help="keep downloads there (default: the user's cache directory)"
+    )

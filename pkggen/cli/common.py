@@ -1,0 +1,66 @@
+"""What several commands share: options, opening sources, pkggen.yaml, talk."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pkggen.errors import InputError, printable
+from pkggen.recipe.overrides import MAX_BYTES, OVERRIDES_FILE, Overrides, read_overrides
+from pkggen.record.open import open_record
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator
+
+    from pkggen.record.model import Record
+
+
+def talk(message: str) -> None:
+    """Tell the user something that is no result."""
+    print(f"pkggen: {printable(message)}", file=sys.stderr)
+
+
+@contextmanager
+def source_opener(arguments: argparse.Namespace) -> Iterator[Callable[[str], Record]]:
+    """Give a function that opens a SOURCE; its records are valid inside the `with` only."""
+    with tempfile.TemporaryDirectory(prefix="pkggen-") as spool:
+
+        def opened(source: str) -> Record:
+            return open_record(
+                source,
+                server=arguments.server,
+                platform=arguments.platform,
+                cache=lambda: Path(arguments.cache) if arguments.cache else _user_cache(),
+                spool=Path(spool),
+                note=talk,
+            )
+
+        yield opened
+
+
+def _user_cache() -> Path:
+    import platformdirs  # noqa: PLC0415 - for downloads only
+
+    return platformdirs.user_cache_path("pkggen")
+
+
+def load_overrides(config: str | None) -> Overrides:
+    """Read pkggen.yaml: the given one, else the one in the current directory if there is one.
+
+    Raises:
+        InputError: it cannot be read, or is wrong.
+    """
+    path = Path(config or OVERRIDES_FILE)
+    try:
+        with path.open("rb") as file:
+            return read_overrides(file.read(MAX_BYTES + 1), str(path))
+    except FileNotFoundError:
+        if config is None:
+            return Overrides()
+        raise InputError("there is no such file", where=str(path)) from None
+    except OSError as error:
+        raise InputError(error.strerror or str(error), where=str(path)) from error

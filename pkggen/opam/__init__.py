@@ -1,0 +1,1 @@
+"""The opam language: text to values, to packages and switch exports; filters; version order."""

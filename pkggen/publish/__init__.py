@@ -1,0 +1,1 @@
+"""Putting finished trees where others take them from."""

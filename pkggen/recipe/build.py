@@ -1,0 +1,151 @@
+"""From a record, and what a person stated, to the recipe of its image."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from pkggen.errors import Faults, InputError, PkggenError
+from pkggen.recipe import description
+from pkggen.recipe.licences import image_licences
+from pkggen.recipe.linked import linked_parts
+from pkggen.recipe.model import ImageRecipe, Provenance, Version
+from pkggen.recipe.overrides import OVERRIDES_FILE, PACKAGE_NAME, web_url
+from pkggen.recipe.versions import release_of
+from pkggen.record.model import SWITCH_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from pkggen.opam.package import OpamPackage
+    from pkggen.recipe.model import Licences
+    from pkggen.recipe.overrides import Overrides, PackageOverrides
+    from pkggen.record.model import Artifact, Record, Solo5Image
+
+T = TypeVar("T")
+
+# Functoria writes this synopsis into every unikernel's opam file (`lib/functoria/opam.ml`).
+_GENERATED_SYNOPSIS: Final = re.compile(r"Unikernel .* - switch dependencies")
+
+
+def image_recipe(record: Record, overrides: Overrides) -> ImageRecipe:
+    """Return how to package the image of a recorded build.
+
+    Args:
+        record: The build.
+        overrides: What pkggen.yaml states.
+
+    Raises:
+        InputError: the record lacks an image, Solo5's notes, a root package or a build time, or
+            gives no usable name, description or licences; several of these come as `Faults`.
+    """
+    stated = overrides.of(record.job)
+    faults: list[PkggenError] = []
+
+    def tried(read: Callable[[], T]) -> T | None:
+        try:
+            return read()
+        except PkggenError as error:
+            faults.append(error)
+            return None
+
+    image = tried(lambda: _image(record))
+    built = tried(lambda: _built(record))
+    name = tried(lambda: stated.name or _name(record.job))
+    root = tried(lambda: record.switch.root)
+    licences = line = None
+    if root is not None:
+        licences = tried(lambda: stated.licence or _licences(record, stated))
+        line = tried(lambda: _description(record, root, name or "", stated))
+    if not (image and built and name and root and licences and line):
+        raise faults[0] if len(faults) == 1 else Faults(faults)
+    return ImageRecipe(
+        name=name,
+        version=Version(release=stated.version or release_of(root.version), built=built),
+        description=line,
+        homepage=stated.homepage or _homepage(root),
+        licences=licences,
+        maintainer=stated.maintainer or overrides.maintainer,
+        provenance=_provenance(record, root),
+        image=image[0],
+        solo5=image[1],
+    )
+
+
+def _image(record: Record) -> tuple[Artifact, Solo5Image]:
+    if record.image is None or record.solo5 is None:
+        raise InputError(
+            "the record holds no Solo5 image",
+            where=record.source,
+            hint="only the image of a unikernel can be packaged: the build must have left exactly "
+            "one file below bin/, with Solo5's notes, and the record must hold it",
+        )
+    return record.image, record.solo5
+
+
+def _built(record: Record) -> datetime:
+    if record.started is None:
+        raise InputError(
+            "the record does not say when the build was started",
+            where=record.source,
+            hint="the version needs it, since one release is built many times; add it with "
+            "`pkggen record SOURCE --started TIME -o DIR` and package DIR",
+        )
+    return record.started
+
+
+def _name(job: str) -> str:
+    """Return the package name: robur's jobs that build a git branch end in `-git`."""
+    name = job.lower().removesuffix("-git").replace("_", "-")
+    if not PACKAGE_NAME.fullmatch(name):
+        raise InputError(
+            f"the job name {job!r} does not make a package name of a-z, 0-9 and hyphens",
+            hint=f"set `name` of this job in {OVERRIDES_FILE}",
+        )
+    return name
+
+
+def _licences(record: Record, stated: PackageOverrides) -> Licences:
+    return image_licences(linked_parts(record.switch), dict(stated.licences), record.job)
+
+
+def _description(record: Record, root: OpamPackage, name: str, stated: PackageOverrides) -> str:
+    if stated.description is not None:
+        text = stated.description
+    elif not root.synopsis or _GENERATED_SYNOPSIS.fullmatch(root.synopsis):
+        text = "MirageOS unikernel" + (f" for Solo5 {record.solo5.target}" if record.solo5 else "")
+    else:
+        text = description.cleaned(root.synopsis, name)
+    fault = description.fault(text, name)
+    if fault is not None:
+        raise InputError(
+            f"the description {text!r} {fault}",
+            where=record.source,
+            hint=f"set `description` of {record.job} in {OVERRIDES_FILE}",
+        )
+    return text
+
+
+def _homepage(root: OpamPackage) -> str | None:
+    """Return the first homepage that is one, else the page of the repository, else None."""
+    repositories = (root.url.src if root.url else None, root.dev_repo)
+    candidates = [*root.homepage, *(_repository_page(url) for url in repositories if url)]
+    return next((url for url in candidates if web_url(url)), None)
+
+
+def _repository_page(url: str) -> str:
+    """Return `https://host/path` of `git+https://host/path.git#commit`, else an empty text."""
+    match = re.fullmatch(r"git\+(https?://[^#?]+?)(?:\.git)?/?(?:#.*)?", url)
+    return match[1] if match else ""
+
+
+def _provenance(record: Record, root: OpamPackage) -> Provenance:
+    switch = next(file for file in record.metadata if file.path.name == SWITCH_FILE)
+    return Provenance(
+        job=record.job,
+        platform=record.platform,
+        origin=record.origin,
+        root=f"{root.name}.{root.version}",
+        switch_sha256=switch.sha256,
+    )

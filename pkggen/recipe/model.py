@@ -1,0 +1,99 @@
+"""The recipe, as `recipe.build` makes it and every target reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import PurePosixPath
+
+from pkggen.record.model import Artifact, Origin, Solo5Image
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maintainer:
+    """Who answers for a generated package."""
+
+    name: str
+    """Full name."""
+    email: str
+    """Address, as in a Debian changelog or a FreeBSD MAINTAINER line."""
+    nixpkgs: str | None
+    """Attribute in nixpkgs' `lib.maintainers`; None when there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """What every target makes its version of (`recipe.versions`)."""
+
+    release: str | None
+    """Version of the root package when it is a release, e.g. `1.5.2`; None for `dev` and the like."""
+    built: datetime
+    """Start of the recorded build, UTC."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LicenceTerm:
+    """One licence that holds for (a part of) a package."""
+
+    spdx: str
+    """SPDX licence identifier in its canonical spelling, e.g. `LGPL-2.1-only`."""
+    exception: str | None = None
+    """SPDX exception identifier behind `WITH`."""
+
+    def __str__(self) -> str:
+        return self.spdx if self.exception is None else f"{self.spdx} WITH {self.exception}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Licences:
+    """The licences of everything that is linked into an image."""
+
+    expression: str
+    """One SPDX expression, canonical spelling."""
+    terms: tuple[LicenceTerm, ...]
+    """Every licence that occurs in the expression, sorted, each once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Which recorded build a package comes from."""
+
+    job: str
+    """Name of the job."""
+    platform: str | None
+    """Name of the build platform."""
+    origin: Origin | None
+    """Where anybody can fetch the build."""
+    root: str
+    """Root package of the switch as `name.version`."""
+    switch_sha256: str
+    """sha256 of the recorded opam-switch, hexadecimal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRecipe:
+    """How to package the recorded image of a unikernel."""
+
+    name: str
+    """Package name, `[a-z0-9][a-z0-9+.-]+`."""
+    version: Version
+    """Release and build time."""
+    description: str
+    """One line: capitalised, no leading article, no final full stop, at most 70 characters."""
+    homepage: str | None
+    """http or https URL."""
+    licences: Licences
+    """Union over everything that is linked into the image."""
+    maintainer: Maintainer | None
+    """From pkggen.yaml."""
+    provenance: Provenance
+    """The recorded build."""
+    image: Artifact
+    """The recorded image."""
+    solo5: Solo5Image
+    """Tender, ABI, machine and devices."""
+
+    @property
+    def file_name(self) -> PurePosixPath:
+        """Name under which the image is installed, as recorded."""
+        return PurePosixPath(self.image.path.name)

@@ -1,0 +1,1 @@
+"""Finding and reading a recorded build: bytes of any origin in, one frozen `Record` out."""

@@ -1,0 +1,1 @@
+"""The targets: each turns a recipe into a tree of files for one package manager."""

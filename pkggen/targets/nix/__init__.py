@@ -1,0 +1,1 @@
+"""Nix expressions as nixpkgs wants them: one package per recorded image."""

@@ -1,0 +1,123 @@
+"""The files of a Nix package, an overlay and a flake."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from pkggen.targets import templates
+from pkggen.targets.nix import names, quote
+from pkggen.targets.nix.view import PackageView, package_view
+from pkggen.tree import SEAL, CopiedFile, TextFile, Tree
+
+if TYPE_CHECKING:
+    from pkggen.recipe.model import ImageRecipe
+
+_OVERLAY: Final = ("overlay.nix", "default.nix")
+_FLAKE: Final = ("flake.nix",)
+
+
+def image_tree(recipe: ImageRecipe, *, nixpkgs: bool) -> Tree:
+    """Return the package of a recorded image.
+
+    Args:
+        recipe: What to package.
+        nixpkgs: Whether it is meant for submission to nixpkgs; then the image is downloaded from
+            its server and a maintainer is required.
+
+    Raises:
+        InputError: the recipe cannot become such a package; all reasons are given together.
+    """
+    view = package_view(recipe, nixpkgs=nixpkgs)
+    files: dict[PurePosixPath, TextFile | CopiedFile] = {
+        view.directory / names.PACKAGE_FILE: TextFile(
+            templates.render("nix/package.nix.j2", _quoted(view), finalize=quote.finalize)
+        )
+    }
+    if view.url is None:
+        files[view.directory / view.file_name] = CopiedFile(
+            content=recipe.image.content, sha256=recipe.image.sha256, size=recipe.image.size
+        )
+    return Tree(files)
+
+
+def overlay_tree() -> Tree:
+    """Return the files that make an overlay and a `default.nix` of all packages beside them."""
+    return _constant_tree(_OVERLAY)
+
+
+def flake_tree() -> Tree:
+    """Return the overlay and a `flake.nix` that shows its packages per system."""
+    return _constant_tree((*_OVERLAY, *_FLAKE))
+
+
+def commit_message(recipe: ImageRecipe, *, old_version: str | None) -> str:
+    """Return the subject of the commit that adds or updates a package in nixpkgs.
+
+    Args:
+        recipe: What is packaged.
+        old_version: Version that the checkout has; None if it has none.
+
+    Raises:
+        InputError: see `image_tree`.
+    """
+    view = package_view(recipe, nixpkgs=True)
+    name = names.attribute(view.pname)
+    if old_version is None:
+        return f"{name}: init at {view.version}"
+    if old_version == view.version:
+        return f"{name}: use another build of {view.version}"
+    return f"{name}: {old_version} -> {view.version}"
+
+
+def _constant_tree(files: tuple[str, ...]) -> Tree:
+    header = _header("", "Packages are in pkgs/by-name; put your own changes into another overlay.")
+    return Tree(
+        {
+            PurePosixPath(file): TextFile(
+                templates.render(f"nix/{file}.j2", {"header": header}, finalize=quote.finalize)
+            )
+            for file in files
+        }
+    )
+
+
+def _header(made_from: str, *lines: str) -> quote.Nix:
+    first = f"{names.GENERATED} {made_from}".rstrip()
+    return quote.Nix("\n".join(quote.comment(line) for line in (first, *lines, SEAL)))
+
+
+def _quoted(view: PackageView) -> dict[str, object]:
+    """Return the values of the template: each quoted for its one place there, or None or bool."""
+    licence_list = [quote.attribute(licence) for licence in view.licences]
+    return {
+        "header": _header(
+            f"from {view.origin}",
+            f"opam-switch: sha256 {view.switch_sha256}",
+            "Edit pkggen.yaml instead of this file, and generate it again.",
+        ),
+        "pname": quote.string(view.pname),
+        "version": quote.string(view.version),
+        "url": None if view.url is None else quote.string(view.url),
+        "hash": quote.sri(view.sha256),
+        "sha256": quote.file_name(view.sha256),
+        "file_name": quote.file_name(view.file_name),
+        "target": quote.file_name(view.target),
+        "abi": quote.number(view.abi),
+        "networks": quote.listing([quote.string(name) for name in view.networks], indent=6),
+        "blocks": quote.listing([quote.string(name) for name in view.blocks], indent=6),
+        "update": None
+        if view.update is None
+        else quote.listing([quote.string(word) for word in view.update], indent=4),
+        "description": quote.string(view.description),
+        "homepage": None if view.homepage is None else quote.string(view.homepage),
+        "licence": licence_list[0] if len(licence_list) == 1 else None,
+        "licences": quote.listing(licence_list, indent=4),
+        "maintainers": quote.listing(
+            []
+            if view.maintainer is None
+            else [quote.Nix(f"lib.maintainers.{quote.attribute(view.maintainer)}")],
+            indent=4,
+        ),
+        "platform": quote.string(view.platform),
+    }

@@ -1,0 +1,47 @@
+"""The one way from values to text: strict templates, and nothing printed that was not quoted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+PACKAGE_ROOT = Path(__file__).parents[1]
+
+
+def directory(package_root: Path = PACKAGE_ROOT) -> Path:
+    """Return the directory of all templates: inside an installed package, beside a checkout's.
+
+    Args:
+        package_root: Directory of the package `pkggen`.
+    """
+    installed = package_root / "templates"
+    return installed if installed.is_dir() else package_root.parent / "templates"
+
+
+def render(name: str, values: Mapping[str, object], *, finalize: Callable[[object], str]) -> str:
+    """Return the text of one template.
+
+    Args:
+        name: Path of the template below `directory()`, e.g. `nix/package.nix.j2`.
+        values: What the template may use; it may use nothing else.
+        finalize: Called with everything that is about to be printed; it raises unless the value
+            was quoted for the language of the template.
+
+    Raises:
+        jinja2.UndefinedError: the template uses a value that is not there (a bug).
+    """
+    import jinja2  # noqa: PLC0415 - dear to import, and only few commands need it
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(directory()),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=finalize,
+        autoescape=False,  # noqa: S701 - HTML's escapes are wrong here; finalize demands the right
+    )
+    return environment.get_template(name).render(values)
