@@ -35,7 +35,7 @@ class MakeImage(Protocol):
 
 
 class MakeRecord(Protocol):
-    """Write a saved record with one image."""
+    """Write the record of a unikernel with one image, saved or as orb leaves it."""
 
     def __call__(
         self,
@@ -43,6 +43,8 @@ class MakeRecord(Protocol):
         name: str = "hello",
         tender: str = "hvt",
         devices: Devices = (("service", "NET_BASIC"),),
+        *,
+        saved: bool = True,
     ) -> Path: ...
 
 
@@ -123,19 +125,35 @@ def make_image() -> MakeImage:
 
 @pytest.fixture(scope="session")
 def make_record(make_image: MakeImage) -> MakeRecord:
-    """Return a function that writes orb's output directory for a tiny unikernel and its image."""
+    """Return a function that writes a record and returns its directory."""
 
     def make(
         directory: Path,
         name: str = "hello",
         tender: str = "hvt",
         devices: Devices = (("service", "NET_BASIC"),),
+        *,
+        saved: bool = True,
     ) -> Path:
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / "opam-switch").write_text(SWITCH.format(name=name))
-        (directory / "build-environment").write_text(ENVIRONMENT.format(name=name))
-        (directory / "system-packages").write_text(SYSTEM_PACKAGES)
-        make_image(directory / "bin" / f"{name}.{tender}", tender=tender, devices=devices)
+        orb = directory.with_name(f"{directory.name}.orb") if saved else directory
+        orb.mkdir(parents=True, exist_ok=True)
+        (orb / "opam-switch").write_text(SWITCH.format(name=name))
+        (orb / "build-environment").write_text(ENVIRONMENT.format(name=name))
+        (orb / "system-packages").write_text(SYSTEM_PACKAGES)
+        make_image(orb / "bin" / f"{name}.{tender}", tender=tender, devices=devices)
+        if saved:
+            record = replace(
+                assemble(read_directory(orb, str(orb))),
+                platform="debian-12",
+                started=datetime(2026, 8, 23, 9, 0, tzinfo=UTC),
+                finished=datetime(2026, 8, 23, 9, 0, 12, tzinfo=UTC),
+                origin=Origin(
+                    server="https://builds.example.org",
+                    job=name,
+                    build="08455214-8a9b-413a-b116-a65353dc0743",
+                ),
+            )
+            save(record, directory)
         return directory
 
     return make

@@ -3,8 +3,8 @@ r"""The tokens of the opam file syntax, as compiled patterns.
 There is no token stream: the parser matches these patterns where it stands, which in CPython is
 several times faster than making an object per token.
 
-Source: ocaml/opam-file-format `src/opamLexer.mll` (2.1.5). Differences, all of them stricter:
-text is UTF-8, NUL is refused, `!~` is known as in opam 2.0, and `_` alone is no number.
+Source: ocaml/opam-file-format `src/opamLexer.mll` (2.1.5). Differences: text is UTF-8 and
+NUL is refused; `~` and `!~` are comparisons of their own, as in opam 2.0.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pkggen.errors import InputError, Place
 SKIP: Final = r"(?:[ \t\n]++|\r\n|#[^\n]*+)*+"
 """Blanks and line comments; nested comments are blanked out by `without_comments`."""
 
-_WORD: Final = r"(?:[0-9_-]*+[A-Za-z][A-Za-z0-9_-]*+|_(?![A-Za-z0-9_-]))"
+_WORD: Final = r"(?:[0-9_-]*+[A-Za-z][A-Za-z0-9_-]*+|_)"
 IDENT: Final = rf"(?>{_WORD}(?:\+{_WORD})*+(?::[0-9_-]*+[A-Za-z][A-Za-z0-9_-]*+)?+)"
 """`id`, `a+b`, `a:b`, `_:b`; the longest match wins, so `a:b` is one word."""
 
@@ -29,7 +29,7 @@ ENVOP: Final = r"(?:\+=|:=|=\+=|=\+|=:)"
 
 skip: Final = re.compile(SKIP).match
 ident: Final = re.compile(IDENT).match
-integer: Final = re.compile(r"-?[0-9_]+").match
+integer: Final = re.compile(r"-?[0-9][0-9_]*+").match
 relop: Final = re.compile(RELOP).match
 envop: Final = re.compile(ENVOP).match
 long_string: Final = re.compile(r'"""([^"\\]*+(?:(?:\\.|"(?!""))[^"\\]*+)*+)"""', re.DOTALL).match
@@ -41,7 +41,9 @@ _ESCAPE: Final = re.compile(
 )
 _CHARACTERS: Final = {"n": "\n", "r": "\r", "t": "\t", "b": "\b"}
 _COMMENT_OR_STRING: Final = re.compile(
-    r'"""[^"\\]*+(?:(?:\\.|"(?!""))[^"\\]*+)*+"""|"(?!"")[^"\\]*+(?:\\.[^"\\]*+)*+"|#[^\n]*+|\(\*',
+    # A string without end reaches to the end of the text, lest each of its quotes be tried again.
+    r'"""[^"\\]*+(?:(?:\\.|"(?!""))[^"\\]*+)*+(?:""")?+'
+    r'|"[^"\\]*+(?:\\.[^"\\]*+)*+"?+|#[^\n]*+|\(\*',
     re.DOTALL,
 )
 _COMMENT_EDGE: Final = re.compile(r"\(\*|\*\)")
@@ -116,7 +118,7 @@ def unescape(file: str, text: str, start: int, raw: str) -> str:
         return value
     try:
         return value.encode("utf-8", "surrogateescape").decode("utf-8")
-    except UnicodeDecodeError:
+    except UnicodeError:
         raise InputError(
             "the escapes of this string do not make UTF-8 text",
             where=Place.at(file, text, start),

@@ -41,8 +41,10 @@ if TYPE_CHECKING:
 
 MAX_DEPTH: Final = 128
 """Deepest accepted nesting of brackets, operators and sections; real files stay below 10."""
-MAX_INTEGER: Final = 2**62 - 1
+INTEGERS: Final = range(-(2**62), 2**62)
 """opam's numbers are OCaml's 63-bit integers."""
+
+_NO_NAMES: Final = ("_", "true", "false")
 
 _FLAT_OPTION: Final = rf'\{{(?:[^{{}}"#\\\r]++|{PLAIN_STRING})*+\}}'
 _FLAT_LIST: Final = rf'\[(?:[^][{{}}"#\\\r]++|{PLAIN_STRING}|{_FLAT_OPTION})*+\]'
@@ -52,7 +54,7 @@ _element = re.compile(
     r'(?=[ \n]*+["[\])}A-Za-z])'
 ).match
 _item = re.compile(
-    rf'{SKIP}({IDENT}){SKIP}(?::(?:{SKIP}"([^"\\\r]*+)"(?=\s*+(?:[A-Za-z0-9_}}-]|\Z)))?+'
+    rf'{SKIP}({IDENT}){SKIP}(?::(?!=)(?:{SKIP}"([^"\\\r]*+)"(?=\s*+(?:[A-Za-z0-9_}}-]|\Z)))?+'
     rf"|(?P<section>(?:{PLAIN_STRING})?+){SKIP}\{{)"
 ).match
 _odd_section = re.compile(rf'{SKIP}({IDENT}){SKIP}(?=")').match
@@ -133,6 +135,8 @@ class _Parser:
             if (found := _item(text, position)) is not None:
                 name, plain, section = found.groups()
                 offset = found.start(1)
+                if name in _NO_NAMES:
+                    raise self.unexpected(position, "a name")
                 position = found.end()
                 if plain is not None:
                     items.append(Field(name, plain, offset))
@@ -144,6 +148,8 @@ class _Parser:
                 section_name = section[1:-1] if section else None
             elif (found := _odd_section(text, position)) is not None:
                 name, offset = found[1], found.start(1)
+                if name in _NO_NAMES:
+                    raise self.unexpected(position, "a name")
                 section_name, position = self.string(found.end())
                 position = self.closing(position, "{")
             else:
@@ -252,12 +258,11 @@ class _Parser:
             if name != "_":
                 return Ident(name), word.end()
         elif (digits := lexer.integer(text, position)) is not None:
-            try:
-                number = int(digits[0])
-            except ValueError:
-                number = MAX_INTEGER + 1
-            if abs(number) <= MAX_INTEGER:
-                return number, digits.end()
+            # int() refuses more than 4300 digits.
+            number = digits[0].replace("_", "")
+            if len(number) <= 4300 and int(number) in INTEGERS:
+                return int(number), digits.end()
+            raise self.error(position, "this number is too large for opam")
         raise self.unexpected(position, "a value")
 
     def string(self, position: int) -> tuple[str, int]:

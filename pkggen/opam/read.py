@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from pkggen.errors import InputError, PkggenError, Place
+from pkggen.errors import Faults, InputError, PkggenError, Place
 from pkggen.opam.package import (
     AllOf,
     AnyOf,
@@ -39,7 +39,12 @@ if TYPE_CHECKING:
     from pkggen.opam.package import ExtraFile, Formula
     from pkggen.opam.values import OpamFile, Section, Value
 
-_NAME: Final = re.compile(r"[A-Za-z0-9_+-]*[A-Za-z][A-Za-z0-9_+-]*")
+MAX_FAULTS: Final = 100
+"""Reading ends at this many faults: each costs a search for its line."""
+MAX_CONDITIONS: Final = 32
+"""Most filters in the braces behind one value; real files have one."""
+
+_NAME: Final = re.compile(r"[0-9_+-]*+[A-Za-z][A-Za-z0-9_+-]*+")
 _URL: Final = re.compile(r"[!-~]+")
 _VENDORED_FIELDS: Final = ("x-opam-monorepo-duniverse-dirs", "x-mfetch-vendored-dirs")
 _PRE_BUILD_FIELDS: Final = ("x-mirage-pre-build", "x-mkernel-pre-build")
@@ -63,7 +68,7 @@ class Reader:
         Args:
             file: The text they come from, for places.
             items: What to read.
-            faults: Receives every error; reading goes on with an empty value.
+            faults: Receives every error, up to `MAX_FAULTS`; reading goes on with an empty value.
             where: Prefix of messages, e.g. `package "dune": `.
         """
         self._file = file
@@ -80,13 +85,20 @@ class Reader:
                 self._sections.append(item)
 
     def fault(self, item: Field | Section, error: PkggenError) -> None:
-        """Note an error at an item."""
+        """Note an error at an item.
+
+        Raises:
+            Faults: there are too many already.
+        """
+        if len(self._faults) >= MAX_FAULTS:
+            raise Faults(self._faults)
         place = Place.at(self._file.file, self._file.text, item.offset)
         message = self._where + error.message
         self._faults.append(type(error)(message, where=place, hint=error.hint))
 
     @contextmanager
-    def _noting(self, item: Field | Section) -> Iterator[None]:
+    def noting(self, item: Field | Section) -> Iterator[None]:
+        """Note an error that is raised inside the `with`."""
         try:
             yield
         except PkggenError as error:
@@ -97,13 +109,13 @@ class Reader:
         field = self._fields.get(name)
         if field is None:
             return default
-        with self._noting(field):
+        with self.noting(field):
             return convert(field.value)
         return default
 
     def strings(self, name: str) -> tuple[str, ...]:
         """Return a list of strings."""
-        return self.read(name, _strings, ())
+        return self.read(name, strings, ())
 
     def text(self, name: str) -> str | None:
         """Return a single string."""
@@ -124,7 +136,7 @@ class Reader:
         if src is None:
             self.fault(section, InputError(f"this {section.kind} section has no `src`"))
             return None
-        with self._noting(section):
+        with self.noting(section):
             return Url(
                 src=_url(src),
                 checksums=inner.read("checksum", _checksums, ()),
@@ -145,7 +157,7 @@ class Reader:
     def extra_sources(self) -> Iterator[ExtraSource]:
         """Read the `extra-source` sections."""
         for section in self.sections("extra-source"):
-            with self._noting(section):
+            with self.noting(section):
                 name = relative_path(section.name or "")
                 if (url := self.url(section)) is not None:
                     yield ExtraSource(name=name, url=url)
@@ -222,7 +234,12 @@ def _version(value: Value) -> OpamVersion:
     return OpamVersion(_string(value))
 
 
-def _strings(value: Value) -> tuple[str, ...]:
+def strings(value: Value) -> tuple[str, ...]:
+    """Read a list of strings.
+
+    Raises:
+        InputError: there is something else in it.
+    """
     return tuple(map(_string, _items(value)))
 
 
@@ -235,7 +252,12 @@ def _idents(value: Value) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _name(value: Value) -> str:
+def package_name(value: Value) -> str:
+    """Read the name of a package.
+
+    Raises:
+        InputError: it has no letter, or characters that opam does not allow.
+    """
     name = _string(value)
     if _NAME.fullmatch(name) is None:
         raise InputError(f"{name!r} is no package name")
@@ -262,11 +284,13 @@ def relative_path(value: Value) -> str:
 
 
 def _checksums(value: Value) -> tuple[Checksum, ...]:
-    return tuple(map(Checksum.parse, _strings(value)))
+    return tuple(map(Checksum.parse, strings(value)))
 
 
 def _joined(options: tuple[Value, ...]) -> Value | None:
     """Return what stands in braces as one condition; several are joined by `&`."""
+    if len(options) > MAX_CONDITIONS:
+        raise InputError(f"more than {MAX_CONDITIONS} conditions stand behind one value here")
     condition: Value | None = None
     for option in options:
         condition = option if condition is None else Logop("&", condition, option)
@@ -345,9 +369,9 @@ def _formula(value: Value) -> Formula:
             return _all_of(values)
         case Option():
             name, condition = _unfiltered(value)
-            return Dependency(_name(name), condition)
+            return Dependency(package_name(name), condition)
         case _:
-            return Dependency(_name(value), None)
+            return Dependency(package_name(value), None)
 
 
 def _all_of(value: Value) -> AllOf:
@@ -362,9 +386,9 @@ def _depexts(value: Value) -> tuple[DepExt, ...]:
     inner, condition = _unfiltered(value)
     items = (value,) if condition is not None else _items(inner)
     if items and all(isinstance(item, str) for item in items):
-        return (DepExt(_strings(items), None),)
+        return (DepExt(strings(items), None),)
     pairs = map(_unfiltered, items)
-    return tuple(DepExt(_strings(names), condition) for names, condition in pairs)
+    return tuple(DepExt(strings(names), condition) for names, condition in pairs)
 
 
 def _vendored(value: Value) -> tuple[VendoredSource, ...]:
@@ -392,9 +416,9 @@ def _orb_dependencies(value: Value) -> tuple[tuple[str, tuple[str, ...]], ...]:
     for entry in _items(value):
         match entry:
             case (str(name), tuple() as dependencies):
-                graph.append((_name(name), tuple(map(_name, dependencies))))
+                graph.append((package_name(name), tuple(map(package_name, dependencies))))
             case (str(name),):
-                graph.append((_name(name), ()))
+                graph.append((package_name(name), ()))
             case _:
                 raise InputError('an entry is [ "package" [ "dependency" … ] ]')
     return tuple(graph)

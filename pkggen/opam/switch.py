@@ -7,7 +7,6 @@ Source: ocaml/opam `src/format/opamFile.ml` (`SwitchExport`), `src/client/opamSw
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -16,7 +15,8 @@ from typing import TYPE_CHECKING
 from pkggen.errors import InputError, Place, VerificationError, raise_all
 from pkggen.opam.package import Checksum, ExtraFile, OpamPackage
 from pkggen.opam.parser import parse
-from pkggen.opam.read import Reader, read_package, relative_path
+from pkggen.opam.read import Reader, package_name, read_package, relative_path, strings
+from pkggen.opam.version import OpamVersion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -111,17 +111,18 @@ def read_switch(data: bytes, file: str) -> SwitchExport:
     contents = reader.read("extra-files", _extra_contents, nothing)
     packages: dict[str, OpamPackage] = {}
     for section in reader.sections("package"):
-        name = section.name or ""
-        if name in packages:
-            reader.fault(section, InputError(f"the package {name!r} stands here a second time"))
-        inner = Reader(parsed, section.items, faults, where=f"package {name!r}: ")
-        packages[name] = read_package(inner, name, section.items, _joined_with(contents))
+        with reader.noting(section):
+            name = package_name(section.name or "")
+            if name in packages:
+                raise InputError(f"the package {name!r} stands here a second time")
+            inner = Reader(parsed, section.items, faults, where=f"package {name!r}: ")
+            packages[name] = read_package(inner, name, section.items, _joined_with(contents))
     switch = SwitchExport(
         file=file,
-        compiler=reader.strings("compiler"),
-        roots=reader.strings("roots"),
-        installed=reader.strings("installed"),
-        pinned=reader.strings("pinned"),
+        compiler=reader.read("compiler", _full_names, ()),
+        roots=reader.read("roots", _full_names, ()),
+        installed=reader.read("installed", _full_names, ()),
+        pinned=reader.read("pinned", _full_names, ()),
         packages=MappingProxyType(packages),
     )
     faults += _contradictions(switch)
@@ -145,7 +146,8 @@ def read_opam(data: bytes, file: str, name: str) -> OpamPackage:
     parsed = parse(decoded(data, file), file)
     faults: list[PkggenError] = []
     reader = Reader(parsed, parsed.items, faults)
-    package = read_package(reader, reader.text("name") or name, parsed.items, _joined_with({}))
+    name = reader.read("name", package_name, name)
+    package = read_package(reader, name, parsed.items, _joined_with({}))
     raise_all(faults)
     return package
 
@@ -168,15 +170,11 @@ def decoded(data: bytes, file: str) -> str:
 
 
 def _contradictions(switch: SwitchExport) -> list[PkggenError]:
-    """Return an error for each name in the selections that cannot be."""
+    """Return an error for each installed package whose section is of another version."""
     faults: list[PkggenError] = []
     for full in switch.installed:
-        name, dot, version = full.partition(".")
-        if not name or not dot or not version:
-            faults.append(
-                InputError(f"{full!r} in `installed` is no name.version", where=switch.file)
-            )
-        elif name in switch.packages and str(switch.packages[name].version) != version:
+        name, _, version = full.partition(".")
+        if name in switch.packages and str(switch.packages[name].version) != version:
             faults.append(
                 InputError(
                     f"{full} is installed, but its section is of version "
@@ -185,6 +183,18 @@ def _contradictions(switch: SwitchExport) -> list[PkggenError]:
                 )
             )
     return faults
+
+
+def _full_names(value: Value) -> tuple[str, ...]:
+    """Read `name.version` texts."""
+    for full in (texts := strings(value)):
+        name, _, version = full.partition(".")
+        try:
+            package_name(name)
+            OpamVersion(version)
+        except InputError as error:
+            raise InputError(f"{full!r} is no name.version: {error.message}") from None
+    return texts
 
 
 def _pairs(value: Value) -> list[tuple[str, str]]:
@@ -211,7 +221,7 @@ def _extra_contents(value: Value) -> dict[Checksum, bytes]:
         checksum = Checksum.parse(hash_text)
         try:
             content = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
-        except binascii.Error:
+        except ValueError:
             raise InputError(f"the content of {checksum} is not base64") from None
         found = hashlib.new(checksum.kind, content, usedforsecurity=False).hexdigest()
         if found != checksum.digest:

@@ -12,6 +12,7 @@ from pkggen.recipe.linked import linked_parts
 from pkggen.recipe.model import ImageRecipe, Provenance, Version
 from pkggen.recipe.overrides import OVERRIDES_FILE, PACKAGE_NAME, web_url
 from pkggen.recipe.versions import release_of
+from pkggen.record.assemble import no_image_reason
 from pkggen.record.model import SWITCH_FILE
 
 if TYPE_CHECKING:
@@ -76,10 +77,10 @@ def image_recipe(record: Record, overrides: Overrides) -> ImageRecipe:
 def _image(record: Record) -> tuple[Artifact, Solo5Image]:
     if record.image is None or record.solo5 is None:
         raise InputError(
-            "the record holds no Solo5 image",
+            f"the record has no Solo5 image: {no_image_reason(record)}",
             where=record.source,
-            hint="only the image of a unikernel can be packaged: the build must have left exactly "
-            "one file below bin/, with Solo5's notes, and the record must hold it",
+            hint="only the image of a unikernel can be packaged, and only from a record that "
+            "holds it",
         )
     return record.image, record.solo5
 
@@ -141,7 +142,7 @@ def _repository_page(url: str) -> str:
 
 
 def _provenance(record: Record, root: OpamPackage) -> Provenance:
-    switch = next(file for file in record.metadata if file.path.name == SWITCH_FILE)
+    switch = next(file for file in record.metadata if str(file.path) == SWITCH_FILE)
     return Provenance(
         job=record.job,
         platform=record.platform,

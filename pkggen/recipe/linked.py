@@ -174,12 +174,11 @@ def _needed(formula: Formula) -> Iterator[str]:
 
 def _may_hold(condition: Value) -> bool:
     """Say whether a condition is not false whatever the unknown variables are."""
-    while isinstance(condition, Logop):  # chains lean to the left
-        right = _may_hold(condition.right)
-        if right is (condition.op == "|"):
-            return right
-        condition = condition.left
     match condition:
+        case Logop("&", left, right):
+            return _may_hold(left) and _may_hold(right)
+        case Logop("|", left, right):
+            return _may_hold(left) or _may_hold(right)
         case PrefixRelop():
             return True
         case Group(values):

@@ -45,6 +45,8 @@ _EMAIL: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A
 _PERSON: Final = re.compile(r"[^\W_][\w .,'()-]{0,99}")
 _ATTRIBUTE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_'-]*")
 _URL: Final = re.compile(r"https?://[A-Za-z0-9!#$%&()*+,./:;=?@\[\]_~-]+")
+_NULL: Final = "tag:yaml.org,2002:null"
+_TEXT: Final = "tag:yaml.org,2002:str"
 _HOST: Final = re.compile(r"([a-z0-9-]+\.)+[a-z][a-z0-9-]*")
 
 
@@ -111,7 +113,7 @@ def read_overrides(data: bytes, file: str) -> Overrides:
         raise InputError("it is not YAML: it has control characters", where=file) from error
     except RecursionError as error:
         raise InputError("it is nested too deeply", where=file) from error
-    if root is None:
+    if root is None or root.tag == _NULL:
         return Overrides()
     reader = _Reader(file, text)
     overrides = reader.overrides(root)
@@ -201,8 +203,10 @@ class _Reader:
             return None
         from yaml import ScalarNode  # noqa: PLC0415 - loaded by `read_overrides`
 
-        if not isinstance(node, ScalarNode) or node.tag != "tag:yaml.org,2002:str":
-            self._fault(node, f"expected text, found {_kind(node)}", "put it in double quotes")
+        if not isinstance(node, ScalarNode) or node.tag != _TEXT:
+            quotable = isinstance(node, ScalarNode) and node.tag != _NULL
+            hint = "put it in double quotes" if quotable else None
+            self._fault(node, f"expected text, found {_kind(node)}", hint)
             return None
         try:
             return read(node.value)

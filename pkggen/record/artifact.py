@@ -1,19 +1,21 @@
-"""Files of a build on their way into a `Record`: their paths, where their bytes are, their hashes."""
+"""Files of a build on their way into a `Record`: paths, where the bytes are, and hashes."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import os
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from pkggen.errors import InputError, PkggenError, raise_all
 from pkggen.record.model import MAX_ARTIFACT_BYTES, MAX_ARTIFACTS, Content, Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
 
 RECORD_FILE: Final = "record.json"
 """Reserved for what `save` writes; no artefact may have this path or lie below it."""
@@ -196,22 +198,21 @@ def relative_path(text: str, where: str) -> PurePosixPath:
 
 
 def _path_fault(text: str) -> str | None:
-    if not text.isprintable():
-        return "has control characters or is not UTF-8"
-    if "\\" in text:
-        return "has a backslash"
-    if text.startswith("/"):
-        return "is absolute"
-    if len(text.encode()) > _MAX_PATH_BYTES:
-        return f"is longer than {_MAX_PATH_BYTES} bytes"
     components = text.split("/")
-    if any(part in {"", ".", ".."} for part in components):
-        return "has an empty component, `.` or `..`"
-    if any(len(part.encode()) > _MAX_COMPONENT_BYTES for part in components):
-        return f"has a component longer than {_MAX_COMPONENT_BYTES} bytes"
-    if components[0] == RECORD_FILE:
-        return f"uses the reserved name {RECORD_FILE}"
-    return None
+    lengths = [len(part.encode(errors="replace")) for part in components]
+    faults = (
+        (not text.isprintable(), "has control characters or is not UTF-8"),
+        ("\\" in text, "has a backslash"),
+        (text.startswith("/"), "is absolute"),
+        (bool({"", ".", ".."} & set(components)), "has an empty component, `.` or `..`"),
+        (sum(lengths) + len(lengths) > _MAX_PATH_BYTES, f"is longer than {_MAX_PATH_BYTES} bytes"),
+        (
+            max(lengths) > _MAX_COMPONENT_BYTES,
+            f"has a component longer than {_MAX_COMPONENT_BYTES} bytes",
+        ),
+        (components[0] == RECORD_FILE, f"uses the reserved name {RECORD_FILE}"),
+    )
+    return next((fault for holds, fault in faults if holds), None)
 
 
 def distinct_paths(texts: tuple[str, ...], where: str) -> tuple[PurePosixPath, ...]:

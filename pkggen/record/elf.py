@@ -1,7 +1,7 @@
 """The notes of a Solo5 image.
 
-Source: Solo5 `include/elf_abi.h`, `include/mft_abi.h` and `tenders/common/elf.c`: a tender finds the
-notes through PT_NOTE program headers, so section headers do not matter here either.
+Source: Solo5 `include/elf_abi.h`, `include/mft_abi.h` and `tenders/common/elf.c`: a tender finds
+the notes through PT_NOTE program headers, so section headers do not matter here either.
 """
 
 from __future__ import annotations
@@ -75,13 +75,14 @@ def _headers(file: BinaryIO, name: str) -> tuple[Any, list[Any]]:
 
     try:
         elf = ELFFile(file)
-        if elf.num_segments() > _MAX_SEGMENTS:
-            raise InputError(f"more than {_MAX_SEGMENTS} program headers", where=name)
-        return elf.header, [segment.header for segment in elf.iter_segments()]
-    except InputError:
-        raise
+        # One more than allowed is enough to see that there are too many.
+        count = min(elf.num_segments(), _MAX_SEGMENTS + 1)
+        segments = [elf.get_segment(index).header for index in range(count)]
     except Exception as error:  # pyelftools lets through whatever a hostile header provokes
         raise InputError(f"not a readable ELF file: {error}", where=name) from error
+    if count > _MAX_SEGMENTS:
+        raise InputError(f"more than {_MAX_SEGMENTS} program headers", where=name)
+    return elf.header, segments
 
 
 def _segment_bytes(file: BinaryIO, segment: Any, size: int, name: str) -> bytes:  # noqa: ANN401
@@ -101,7 +102,7 @@ def _notes(data: bytes, name: str) -> Iterator[tuple[bytes, int, bytes]]:
         owner_size, size, kind = struct.unpack_from("<III", data, position)
         start = position + 12 + owner_size + -owner_size % 4
         if start + size > len(data):
-            # A foreign note may be big-endian or aligned to 8 bytes; only Solo5's own must be sound.
+            # A foreign note may be big-endian or aligned to 8 bytes; Solo5's must be sound.
             if data[position + 12 :].startswith(_OWNER):
                 raise InputError("a Solo5 note is longer than its segment", where=name)
             return

@@ -11,19 +11,19 @@ Its shape, version 1.x: later minor versions may add keys, which this reader ski
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pkggen.errors import InputError, PkggenError, raise_all
-from pkggen.record.artifact import RECORD_FILE, RawBuild, RawFile, relative_path
+from pkggen.record.artifact import RECORD_FILE, RawBuild, relative_path
 from pkggen.record.identity import SHA256, UUID, identifier, parse_time, server_url
 from pkggen.record.model import Artifact, Origin, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    import re
+    from collections.abc import Callable, Iterable
+    from pathlib import PurePosixPath
 
 SCHEMA: Final = "1.0.0"
 """Version that `write_manifest` writes; every version with the same first number is read."""
@@ -116,15 +116,13 @@ def read_manifest(data: bytes, file: str) -> Manifest:
         raise InputError(f"not JSON: {error}", where=file) from error
     top = _Node(document, "$", file)
     _check_schema(top.key("schema"))
-    image = top.key("image").optional()
-    origin = top.key("origin").optional()
     return Manifest(
         job=top.key("job").a(str),
-        platform=(node := top.key("platform").optional()) and node.a(str),
-        started=(node := top.key("started").optional()) and node.time(),
-        finished=(node := top.key("finished").optional()) and node.time(),
-        origin=origin and _origin(origin),
-        image=image and relative_path(image.a(str), file),
+        platform=top.key("platform").optional(lambda node: node.a(str)),
+        started=top.key("started").optional(_Node.time),
+        finished=top.key("finished").optional(_Node.time),
+        origin=top.key("origin").optional(_origin),
+        image=top.key("image").optional(lambda node: relative_path(node.a(str), file)),
         files=tuple(
             _file(node) for key in ("metadata", "artifacts") for node in top.key(key).elements()
         ),
@@ -157,8 +155,8 @@ class _Node:
             for index, value in enumerate(self.a(list))
         ]
 
-    def optional(self) -> _Node | None:
-        return None if self.value is None else self
+    def optional(self, read: Callable[[_Node], _T]) -> _T | None:
+        return None if self.value is None else read(self)
 
     def matching(self, pattern: re.Pattern[str], what: str) -> str:
         text = self.a(str)

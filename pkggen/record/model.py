@@ -7,13 +7,15 @@ builder-web's `lib/views.ml` (times, platform, main binary) and Solo5's `include
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import PurePosixPath
-from typing import BinaryIO, Final, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
 
-from pkggen.opam.switch import SwitchExport
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+    from pathlib import PurePosixPath
+
+    from pkggen.opam.switch import SwitchExport
 
 SWITCH_FILE: Final = "opam-switch"
 ENVIRONMENT_FILE: Final = "build-environment"

@@ -9,10 +9,11 @@ from pkggen.errors import InputError
 from pkggen.record.archive import is_archive, read_archive
 from pkggen.record.artifact import RawBuild, open_file
 from pkggen.record.assemble import assemble
-from pkggen.record.builder_web import FORMS, parse_query, read_builder_web
+from pkggen.record.builder_web import read_builder_web
 from pkggen.record.directory import read_directory
 from pkggen.record.elf import ELF_MAGIC
 from pkggen.record.exec import read_exec
+from pkggen.record.query import FORMS, parse_query
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,12 +26,12 @@ DEFAULT_SERVER: Final = "https://builds.robur.coop"
 _EXEC_START: Final = b"\xa0"
 
 
-def open_record(
+def open_record(  # noqa: PLR0913 - each is a choice of the caller
     source: str,
     *,
     server: str = DEFAULT_SERVER,
     platform: str | None = None,
-    cache: Path,
+    cache: Callable[[], Path],
     spool: Path,
     note: Callable[[str], None],
 ) -> Record:
@@ -39,10 +40,11 @@ def open_record(
     A path that exists is taken for a path; everything else is a question to a server.
 
     Args:
-        source: What the user names: see `pkggen.record.builder_web.FORMS`.
+        source: What the user names: see `pkggen.record.query.FORMS`.
         server: builder-web server that names without one refer to.
         platform: Platform that the build must be of; None for any.
-        cache: Directory of pkggen's downloads; made when it is missing.
+        cache: Gives the directory of pkggen's downloads, which is made when it is missing; called
+            for a build on a server only.
         spool: Existing directory for what has to be unpacked; it must outlive the record.
         note: Receives sentences that the user should read.
 
@@ -56,7 +58,7 @@ def open_record(
         query = parse_query(source, server, platform)
         if query is None:
             raise InputError("no such path, and no name of a build", where=source, hint=FORMS)
-        return assemble(read_builder_web(query, source, cache=cache, note=note))
+        return assemble(read_builder_web(query, source, cache=cache(), note=note))
     record = assemble(raw)
     if platform is not None and record.platform != platform:
         raise InputError(

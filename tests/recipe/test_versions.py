@@ -334,14 +334,14 @@ def test_releases_come_first_and_then_build_times(
         ]
     ],
 ) -> None:
-    def order(left: object, right: object) -> int:
-        return (left > right) - (left < right)  # type: ignore[operator]
+    def expected(*, day_only: bool) -> list[int]:
+        def key(build: tuple[tuple[int, ...] | None, datetime]) -> tuple[tuple[int, ...], datetime]:
+            return build[0] or (), build[1].replace(
+                hour=0, minute=0, second=0
+            ) if day_only else build[1]
 
-    def expected(day_only: bool) -> list[int]:  # noqa: FBT001 - a local helper
-        def key(build: tuple[tuple[int, ...] | None, datetime]) -> tuple[object, object]:
-            return build[0] or (), build[1].date() if day_only else build[1]
-
-        return [order(key(left), key(right)) for left, right in pairs]
+        keys = [(key(left), key(right)) for left, right in pairs]
+        return [(left > right) - (left < right) for left, right in keys]
 
     def made(make: Callable[[str | None, datetime], str]) -> list[tuple[str, str]]:
         return [

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -25,7 +25,9 @@ from pkggen.recipe.model import (
 )
 from pkggen.record.artifact import FileContent
 from pkggen.record.model import Artifact, Origin, Solo5Device, Solo5Image
-from tests.conftest import Devices, MakeImage
+
+if TYPE_CHECKING:
+    from tests.conftest import Devices, MakeImage
 
 STAND_IN: Final = Path(__file__).resolve().parents[2] / "nixpkgs"
 
@@ -95,13 +97,18 @@ def local(make_recipe: MakeRecipe) -> ImageRecipe:
         version=Version(release="v1.5.2", built=datetime(2026, 8, 20, 12, tzinfo=UTC)),
         licences=Licences(
             expression="MIT AND LGPL-2.1-only WITH OCaml-LGPL-linking-exception",
-            terms=(LicenceTerm("LGPL-2.1-only", "OCaml-LGPL-linking-exception"), LicenceTerm("MIT")),
+            terms=(
+                LicenceTerm("LGPL-2.1-only", "OCaml-LGPL-linking-exception"),
+                LicenceTerm("MIT"),
+            ),
         ),
     )
     return replace(recipe, provenance=replace(recipe.provenance, origin=None))
 
 
-HOSTILE: Final = "\"${builtins.abort \"x\"}'' ''${y} $$${z} \\ \\n \N{RIGHT-TO-LEFT OVERRIDE} -- */ {{ 7 }}"
+HOSTILE: Final = (
+    "\"${builtins.abort \"x\"}'' ''${y} $$${z} \\ \\n \N{RIGHT-TO-LEFT OVERRIDE} -- */ {{ 7 }}"
+)
 
 
 @pytest.fixture(scope="session")
@@ -145,7 +152,7 @@ class Nix:
             "substitute = false\n"
             "experimental-features = nix-command flakes\n"
             "flake-registry =\n"
-            "extra-sandbox-paths = /bin /usr /lib /lib64 /etc/alternatives"
+            "extra-sandbox-paths = /bin /usr /lib /lib64? /etc/alternatives?"
             f" {root / 'sources'}\n"
         )
         return cls(root)

@@ -42,7 +42,11 @@ def add(root: Path, path: str, text: str) -> None:
 
 def test_free_name(tmp_path: Path) -> None:
     add(tmp_path, "pkgs/by-name/dn/dnsmasq/package.nix", "{ }: 1\n")
-    add(tmp_path, "pkgs/top-level/all-packages.nix", "{\n  dns-primary-x = 1;\n    dns-primary = 2;\n}")
+    add(
+        tmp_path,
+        "pkgs/top-level/all-packages.nix",
+        "{\n  dns-primary-x = 1;\n    dns-primary = 2;\n}",
+    )
     assert not list(names.taken(tmp_path, "dns-primary"))
 
 

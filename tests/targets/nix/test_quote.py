@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.targets.nix.conftest import Nix
 
 PIECES = [
-    *'"$\\{}\n\r\t\'`#*/;:=.-+ \x01\x7f\x1b\x85\u2028\u202e\ufeffä\U0001f600',
+    *"\"$\\{}\n\r\t'`#*/;:=.-+ \x01\x7f\x1b\x85\u2028\u202e\ufeffä\U0001f600",
     *("${", "$${", "\\${", "''", "''$", "''\\", "''${", "/*", "*/", "\r\n", "abc", "let", "$$"),
 ]
 
