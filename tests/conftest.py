@@ -5,11 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import struct
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
 
 import pytest
 
+from pkggen.record.assemble import assemble
+from pkggen.record.directory import read_directory
+from pkggen.record.model import Origin
+from pkggen.record.saved import save
 from pkggen.tree import File, TextFile, Tree, write
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent

@@ -25,6 +25,7 @@ _SOURCE: Final = (
     "a directory of orb or of `pkggen record`, a builder `full` file, a tar archive, "
     "a build's URL, or on the server: JOB, JOB/UUID, UUID or sha256:HEX"
 )
+_CACHE: Final = "keep downloads there (default: the user's cache directory)"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -60,6 +61,22 @@ def parser() -> argparse.ArgumentParser:
             "show",
             help="print what is in a recorded build",
             description="Print what is in a recorded build.",
+        )
+    )
+    _fetch(
+        commands.add_parser(
+            "fetch",
+            help="get the sources of recorded builds",
+            description="Get every source file of recorded builds into the cache: each file "
+            "once, every recorded checksum verified, archives checked to be safe to unpack.",
+        )
+    )
+    _cache(
+        commands.add_parser(
+            "cache",
+            help="look after the cache of sources",
+            description="Look after the cache of sources, which has the layout of opam's "
+            "download cache.",
         )
     )
     return top
@@ -115,6 +132,52 @@ def _show(parser: argparse.ArgumentParser) -> None:
     _source_options(parser)
 
 
+def _fetch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sources", metavar="SOURCE", nargs="+", help=_SOURCE)
+    parser.add_argument(
+        "-j", "--jobs", metavar="N", type=int, default=16, help="transfers at a time (default: 16)"
+    )
+    parser.add_argument(
+        "--mirror",
+        metavar="URL",
+        action="append",
+        default=[],
+        help="a cache of opam archives, a URL or a directory, for what is not where it was "
+        "recorded; may be repeated",
+    )
+    parser.add_argument(
+        "--no-public-caches",
+        action="store_true",
+        help="do not ask opam.ocaml.org and opam.robur.coop for what is not elsewhere",
+    )
+    parser.add_argument("--offline", action="store_true", help="use no network")
+    parser.add_argument(
+        "--insecure-http",
+        action="store_true",
+        help="allow plain http where a checksum better than md5 is recorded",
+    )
+    parser.add_argument("--json", action="store_true", help="print results as JSON")
+    _source_options(parser)
+
+
+def _cache(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
+    listing = actions.add_parser("list", help="print what is there")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    verify = actions.add_parser("verify", help="hash every file again; exit 4 if one is wrong")
+    verify.add_argument("--remove", action="store_true", help="take wrong files away")
+    verify.add_argument("--cache", metavar="DIR", help=_CACHE)
+    collect = actions.add_parser(
+        "gc", help="remove incomplete files and, given SOURCEs, whatever they do not need"
+    )
+    collect.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    export = actions.add_parser("export", help="make a directory that opam can use as a mirror")
+    export.add_argument("directory", metavar="DIR", help="made when it is missing")
+    for action in (listing, collect, export):
+        action.add_argument("sources", metavar="SOURCE", nargs="*", help=_SOURCE)
+        _source_options(action)
+
+
 def _source_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("where builds are")
     group.add_argument(
@@ -124,6 +187,4 @@ def _source_options(parser: argparse.ArgumentParser) -> None:
         help="builder-web server (default: %(default)s)",
     )
     group.add_argument("--platform", metavar="NAME", help="take the build of this platform")
-    group.add_argument(
-        "--cache", metavar="DIR", help="keep downloads there (default: the user's cache directory)"
-    )
+    group.add_argument("--cache", metavar="DIR", help=_CACHE)

@@ -24,16 +24,20 @@ IDENT: Final = rf"(?>{_WORD}(?:\+{_WORD})*+(?::[0-9_-]*+[A-Za-z][A-Za-z0-9_-]*+)
 PLAIN_STRING: Final = r'"[^"\\\r]*+"(?!")'
 """A string that stands for exactly what is between its quotes."""
 
-RELOP: Final = r"(?:!=|<=|>=|<|>|!~|~|=(?![+:]))"
-ENVOP: Final = r"(?:\+=|:=|=\+=|=\+|=:)"
+_SHORT: Final = r'[^"\\]*+(?:\\.[^"\\]*+)*+'
+_LONG: Final = r'[^"\\]*+(?:(?:\\.|"(?!""))[^"\\]*+)*+'
 
+_RELOP: Final = r"(?:!=|<=|>=|<|>|!~|~|=(?![+:]))"
+_ENVOP: Final = r"(?:\+=|:=|=\+=|=\+|=:)"
+
+# A group holds the token; the blanks behind it are matched with it.
 skip: Final = re.compile(SKIP).match
-ident: Final = re.compile(IDENT).match
-integer: Final = re.compile(r"-?[0-9][0-9_]*+").match
-relop: Final = re.compile(RELOP).match
-envop: Final = re.compile(ENVOP).match
-long_string: Final = re.compile(r'"""([^"\\]*+(?:(?:\\.|"(?!""))[^"\\]*+)*+)"""', re.DOTALL).match
-short_string: Final = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"', re.DOTALL).match
+atom: Final = re.compile(
+    rf'(?:"([^"\\\r]*+)"(?!")|({IDENT})|(-?[0-9][0-9_]*+)){SKIP}'
+).match
+operator: Final = re.compile(rf"(?:({_RELOP})|({_ENVOP})){SKIP}").match
+long_string: Final = re.compile(rf'"""({_LONG})"""{SKIP}', re.DOTALL).match
+short_string: Final = re.compile(rf'"({_SHORT})"{SKIP}', re.DOTALL).match
 
 _ESCAPE: Final = re.compile(
     r"""\r\n|\\(?:(?P<fold>\r?\n[ \t]*)|(?P<char>[\\"'nrtb ])"""
@@ -42,8 +46,7 @@ _ESCAPE: Final = re.compile(
 _CHARACTERS: Final = {"n": "\n", "r": "\r", "t": "\t", "b": "\b"}
 _COMMENT_OR_STRING: Final = re.compile(
     # A string without end reaches to the end of the text, lest each of its quotes be tried again.
-    r'"""[^"\\]*+(?:(?:\\.|"(?!""))[^"\\]*+)*+(?:""")?+'
-    r'|"[^"\\]*+(?:\\.[^"\\]*+)*+"?+|#[^\n]*+|\(\*',
+    rf'"""{_LONG}(?:""")?+|"{_SHORT}"?+|#[^\n]*+|\(\*',
     re.DOTALL,
 )
 _COMMENT_EDGE: Final = re.compile(r"\(\*|\*\)")

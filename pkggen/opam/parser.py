@@ -45,19 +45,21 @@ INTEGERS: Final = range(-(2**62), 2**62)
 """opam's numbers are OCaml's 63-bit integers."""
 
 _NO_NAMES: Final = ("_", "true", "false")
+_RELOP_STARTS: Final = ("=", "!", "<", ">", "~")
+_ENDS: Final = ("]", "}", ")", "")
 
 _FLAT_OPTION: Final = rf'\{{(?:[^{{}}"#\\\r]++|{PLAIN_STRING})*+\}}'
 _FLAT_LIST: Final = rf'\[(?:[^][{{}}"#\\\r]++|{PLAIN_STRING}|{_FLAT_OPTION})*+\]'
 
 _element = re.compile(
-    rf"{SKIP}((?:{PLAIN_STRING}|{IDENT}|{_FLAT_LIST})(?:[ \n]*+{_FLAT_OPTION})?+)"
-    r'(?=[ \n]*+["[\])}A-Za-z])'
+    rf"((?:{PLAIN_STRING}|{IDENT}|{_FLAT_LIST})(?:[ \n]*+{_FLAT_OPTION})?+){SKIP}"
+    r'(?=["[\])}A-Za-z])'
 ).match
 _item = re.compile(
-    rf'{SKIP}({IDENT}){SKIP}(?::(?!=)(?:{SKIP}"([^"\\\r]*+)"(?=\s*+(?:[A-Za-z0-9_}}-]|\Z)))?+'
-    rf"|(?P<section>(?:{PLAIN_STRING})?+){SKIP}\{{)"
+    rf'({IDENT}){SKIP}(?::(?!=){SKIP}(?:"([^"\\\r]*+)"{SKIP}(?=[A-Za-z0-9_}}-]|\Z))?+'
+    rf"|(?P<section>(?:{PLAIN_STRING})?+){SKIP}\{{{SKIP})"
 ).match
-_odd_section = re.compile(rf'{SKIP}({IDENT}){SKIP}(?=")').match
+_odd_section = re.compile(rf'({IDENT}){SKIP}(?=")').match
 
 
 def parse(text: str, file: str) -> OpamFile:
@@ -83,7 +85,10 @@ def parse_value(text: str, file: str = "value") -> Value:
 
 
 class _Parser:
-    """The text, and the elements that were parsed before."""
+    """The text, and the elements that were parsed before.
+
+    Each position is that of a token: whatever reads a token reads the blanks behind it too.
+    """
 
     __slots__ = ("file", "known", "original", "text")
 
@@ -99,7 +104,6 @@ class _Parser:
         return InputError(message, where=Place.at(self.file, self.original, offset), hint=hint)
 
     def unexpected(self, position: int, wanted: str) -> InputError:
-        position = self.skip(position)
         if position >= len(self.text):
             return self.error(
                 position, f"the text ends where {wanted} should be", hint="is the file complete?"
@@ -113,15 +117,14 @@ class _Parser:
         return found.end() if found else position
 
     def file_items(self) -> tuple[Field | Section, ...]:
-        items, position = self.items(0, 0)
-        position = self.skip(position)
+        items, position = self.items(self.skip(0), 0)
         if position < len(self.text):
             raise self.unexpected(position, "a field `name:` or a section `name {`")
         return items
 
     def single_value(self) -> Value:
-        value, position = self.value(0, 0)
-        if self.skip(position) < len(self.text):
+        value, position = self.value(self.skip(0), 0)
+        if position < len(self.text):
             raise self.unexpected(position, "the end of the value")
         return value
 
@@ -134,7 +137,7 @@ class _Parser:
         while True:
             if (found := _item(text, position)) is not None:
                 name, plain, section = found.groups()
-                offset = found.start(1)
+                offset = position
                 if name in _NO_NAMES:
                     raise self.unexpected(position, "a name")
                 position = found.end()
@@ -147,7 +150,7 @@ class _Parser:
                     continue
                 section_name = section[1:-1] if section else None
             elif (found := _odd_section(text, position)) is not None:
-                name, offset = found[1], found.start(1)
+                name, offset = found[1], position
                 if name in _NO_NAMES:
                     raise self.unexpected(position, "a name")
                 section_name, position = self.string(found.end())
@@ -168,7 +171,6 @@ class _Parser:
         while True:
             operand, position = self.operand(position, depth + 1)
             conjunction = operand if conjunction is None else Logop("&", conjunction, operand)
-            position = self.skip(position)
             op = self.text[position : position + 1]
             if op != "&":
                 alternatives = (
@@ -177,93 +179,94 @@ class _Parser:
                 conjunction = None
                 if op != "|":
                     return alternatives, position
-            position += 1
+            position = self.skip(position + 1)
             if (chain := chain + 1) > MAX_DEPTH:
                 raise self.too_deep(position)
 
     def operand(self, position: int, depth: int) -> tuple[Value, int]:
         """( "!" | "?" ) operand, or primary { "{" value* "}" }."""
         text = self.text
-        position = self.skip(position)
         op = text[position : position + 1]
         if op == "?" or (op == "!" and not text.startswith(("!=", "!~"), position)):
             if depth > MAX_DEPTH:
                 raise self.too_deep(position)
-            value, position = self.operand(position + 1, depth + 1)
+            value, position = self.operand(self.skip(position + 1), depth + 1)
             return PrefixOp(op, value), position
         value, position = self.primary(position, depth)
-        while True:
-            position = self.skip(position)
-            if not text.startswith("{", position):
-                return value, position
-            options, position = self.values(position + 1, depth + 1)
-            position = self.closing(position, "}")
+        while text.startswith("{", position):
+            options, position = self.values(position, "}", depth + 1)
             value = Option(value, options)
             if (depth := depth + 1) > MAX_DEPTH:
                 raise self.too_deep(position)
+        return value, position
 
     def primary(self, position: int, depth: int) -> tuple[Value, int]:
         text = self.text
         first = text[position : position + 1]
         if first == "[":
-            values, position = self.values(position + 1, depth + 1)
-            return values, self.closing(position, "]")
+            return self.values(position, "]", depth + 1)
         if first == "(":
-            values, position = self.values(position + 1, depth + 1)
-            return Group(values), self.closing(position, ")")
-        if (op := lexer.relop(text, position)) is not None:
+            values, position = self.values(position, ")", depth + 1)
+            return Group(values), position
+        if first in _RELOP_STARTS and (op := lexer.operator(text, position)) is not None:
+            relop, envop = op.groups()
+            if envop is not None:
+                raise self.unexpected(position, "a value")
             right, position = self.atom(op.end())
-            return PrefixRelop(op[0], right), position
+            return PrefixRelop(relop, right), position
         left, position = self.atom(position)
-        after = self.skip(position)
-        if (op := lexer.relop(text, after)) is not None:
-            right, position = self.atom(op.end())
-            return Relop(op[0], left, right), position
-        if (op := lexer.envop(text, after)) is not None:
-            right, position = self.atom(op.end())
-            return EnvUpdate(left, op[0], right), position
-        return left, position
+        if (op := lexer.operator(text, position)) is None:
+            return left, position
+        relop, envop = op.groups()
+        right, position = self.atom(op.end())
+        if relop is not None:
+            return Relop(relop, left, right), position
+        return EnvUpdate(left, envop, right), position
 
-    def values(self, position: int, depth: int) -> tuple[tuple[Value, ...], int]:
-        """value* up to a closing bracket."""
+    def values(self, position: int, closing: str, depth: int) -> tuple[tuple[Value, ...], int]:
+        """The values between the bracket at the position and its closing bracket."""
         if depth > MAX_DEPTH:
             raise self.too_deep(position)
         text, known = self.text, self.known
         values: list[Value] = []
+        position = self.skip(position + 1)
         while True:
             if (element := _element(text, position)) is not None:
                 key = element[1]
                 value = known.get(key)
                 if value is None:
-                    value, _ = self.operand(element.start(1), depth)
+                    value, _ = self.operand(position, depth)
                     known[key] = value
-                values.append(value)
                 position = element.end()
-                continue
-            position = self.skip(position)
-            if text[position : position + 1] in ("]", "}", ")", ""):
-                return tuple(values), position
-            value, position = self.value(position, depth)
+            elif text.startswith(closing, position):
+                return tuple(values), self.skip(position + 1)
+            elif text[position : position + 1] in _ENDS:
+                raise self.unexpected(position, f"`{closing}`")
+            else:
+                value, position = self.value(position, depth)
             values.append(value)
 
     def atom(self, position: int) -> tuple[Value, int]:
         text = self.text
-        position = self.skip(position)
-        if text.startswith('"', position):
-            return self.string(position)
-        if (word := lexer.ident(text, position)) is not None:
-            name = word[0]
-            if name in ("true", "false"):
-                return name == "true", word.end()
-            if name != "_":
-                return Ident(name), word.end()
-        elif (digits := lexer.integer(text, position)) is not None:
-            # int() refuses more than 4300 digits.
-            number = digits[0].replace("_", "")
-            if len(number) <= 4300 and int(number) in INTEGERS:
-                return int(number), digits.end()
+        if (found := lexer.atom(text, position)) is None:
+            if text.startswith('"', position):
+                return self.string(position)
+            raise self.unexpected(position, "a value")
+        plain, name, digits = found.groups()
+        if plain is not None:
+            return plain, found.end()
+        if digits is not None:
+            return self.integer(position, digits), found.end()
+        if name == "_":
+            raise self.unexpected(position, "a value")
+        return name == "true" if name in ("true", "false") else Ident(name), found.end()
+
+    def integer(self, position: int, digits: str) -> int:
+        digits = digits.replace("_", "")
+        # int() refuses more than 4300 digits.
+        if len(digits) > 4300 or int(digits) not in INTEGERS:
             raise self.error(position, "this number is too large for opam")
-        raise self.unexpected(position, "a value")
+        return int(digits)
 
     def string(self, position: int) -> tuple[str, int]:
         text = self.text
@@ -275,10 +278,9 @@ class _Parser:
 
     def closing(self, position: int, bracket: str) -> int:
         """Step over a bracket that must come now."""
-        position = self.skip(position)
         if not self.text.startswith(bracket, position):
             raise self.unexpected(position, f"`{bracket}`")
-        return position + 1
+        return self.skip(position + 1)
 
     def too_deep(self, position: int) -> InputError:
         return self.error(position, f"this is nested deeper than {MAX_DEPTH} levels")

@@ -63,7 +63,9 @@ def print_value(value: Value) -> str:  # noqa: C901, PLR0911 - one case a kind o
         case PrefixRelop(op, right):
             return f"{op} {print_value(right)}"
         case PrefixOp(op, inner):
-            return f"{op}{print_value(inner)}"
+            printed = print_value(inner)
+            # `!` and `= 1` are not `!= 1`.
+            return f"{op} {printed}" if printed.startswith(("=", "~")) else f"{op}{printed}"
 
 
 def _values(values: Iterable[Value]) -> str:

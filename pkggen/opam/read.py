@@ -109,9 +109,11 @@ class Reader:
         field = self._fields.get(name)
         if field is None:
             return default
-        with self.noting(field):
+        try:
             return convert(field.value)
-        return default
+        except PkggenError as error:
+            self.fault(field, error)
+            return default
 
     def strings(self, name: str) -> tuple[str, ...]:
         """Return a list of strings."""

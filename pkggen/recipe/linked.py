@@ -27,17 +27,11 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
-from pkggen.errors import InputError
-from pkggen.opam.filter import evaluate
-from pkggen.opam.package import AllOf, AnyOf, Dependency
-from pkggen.opam.values import Group, Logop, PrefixRelop
+from pkggen.recipe.dependencies import dependency_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from pkggen.opam.package import Formula, OpamPackage
+    from pkggen.opam.package import OpamPackage
     from pkggen.opam.switch import SwitchExport
-    from pkggen.opam.values import Value
 
 RUNTIMES: Final = (
     "ocaml-base-compiler",
@@ -106,16 +100,16 @@ def linked_parts(switch: SwitchExport) -> tuple[LinkedPart, ...]:
         InputError: the switch has no root.
     """
     root = switch.root
-    runtimes = sorted(
+    runtimes = {
         name
         for name in switch.installed_names
         if any(fnmatchcase(name, pattern) for pattern in RUNTIMES)
-    )
+    }
     parts = [
         LinkedPart(name=vendored.directory, licences=(), source=vendored.url.src)
         for vendored in root.vendored
     ]
-    always = {root.name, *runtimes}
+    always = runtimes | {root.name}
     for name in _closure(switch, always):
         package = switch.packages.get(name)
         if package is None and not name.startswith("base-"):
@@ -133,9 +127,12 @@ def _closure(switch: SwitchExport, start: set[str]) -> set[str]:
     waiting = list(start)
     while waiting:
         package = switch.packages.get(waiting.pop())
-        if package is None or "conf" in package.flags:
+        if package is None:
             continue
-        for name in (*_needed(package.depends), *_needed(package.depopts)):
+        for name in (
+            *dependency_names(package.depends, _scope),
+            *dependency_names(package.depopts, _scope),
+        ):
             if name in installed and name not in reached and not _is_tool(switch, name):
                 reached.add(name)
                 waiting.append(name)
@@ -159,34 +156,6 @@ def _has_bytes(package: OpamPackage) -> bool:
         or package.build
         or package.install
     )
-
-
-def _needed(formula: Formula) -> Iterator[str]:
-    """Yield the names of a formula that are no mere build-time dependencies."""
-    match formula:
-        case Dependency(name, condition):
-            if condition is None or _may_hold(condition):
-                yield name
-        case AllOf(parts) | AnyOf(parts):
-            for part in parts:
-                yield from _needed(part)
-
-
-def _may_hold(condition: Value) -> bool:
-    """Say whether a condition is not false whatever the unknown variables are."""
-    match condition:
-        case Logop("&", left, right):
-            return _may_hold(left) and _may_hold(right)
-        case Logop("|", left, right):
-            return _may_hold(left) or _may_hold(right)
-        case PrefixRelop():
-            return True
-        case Group(values):
-            return all(map(_may_hold, values))
-    try:
-        return evaluate(condition, _scope) is not False
-    except InputError:  # a negated version bound, or a variable only opam can compute
-        return True
 
 
 def _scope(package: str | None, variable: str) -> bool | None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
-from pkggen.record.model import Artifact, Origin, Solo5Image
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pkggen.record.model import Artifact, Origin, Solo5Image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +29,12 @@ class Version:
     """What every target makes its version of (`recipe.versions`)."""
 
     release: str | None
-    """Version of the root package when it is a release, e.g. `1.5.2`; None for `dev` and the like."""
+    """Version of the root package, e.g. `1.5.2`; None for `dev` and the like."""
     built: datetime
     """Start of the recorded build, UTC."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class LicenceTerm:
     """One licence that holds for (a part of) a package."""
 
@@ -51,7 +54,7 @@ class Licences:
     expression: str
     """One SPDX expression, canonical spelling."""
     terms: tuple[LicenceTerm, ...]
-    """Every licence that occurs in the expression, sorted, each once."""
+    """Every licence that occurs in the expression, each once, sorted by its text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

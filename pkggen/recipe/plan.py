@@ -1,4 +1,4 @@
-"""The rebuild plan: every step from recorded sources to recorded bytes, with nothing left to decide.
+"""The rebuild plan: every step from recorded sources to recorded bytes, all decisions made.
 
 All filters and variables are evaluated; two things stay open until the plan runs: the prefix, which
 a packager may have to choose (the bytes are the recorded ones only below the recorded prefix), and
@@ -10,14 +10,14 @@ package).
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
-if TYPE_CHECKING:
-    from pkggen.sources.model import Source
+from pkggen.sources.model import Source
 
 
 class Runtime(Enum):
@@ -29,6 +29,25 @@ class Runtime(Enum):
 
 Text: TypeAlias = tuple[str | Runtime, ...]
 """A text with holes."""
+
+
+def as_json(value: object) -> object:
+    """Return a plan or a part of it as what JSON can hold.
+
+    A text is a list of strings and of objects such as `{"runtime": "PREFIX"}`. A distfile is its
+    file name; the content of a carried file is base64.
+    """
+    if isinstance(value, Runtime):
+        return {"runtime": value.value}
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, Source):
+        return value.file_name
+    if isinstance(value, tuple):
+        return [as_json(part) for part in value]
+    if is_dataclass(value):
+        return {part.name: as_json(getattr(value, part.name)) for part in fields(value)}
+    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,15 +63,23 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """A file that the record itself carries; it is put beside the distfiles."""
+
+    file_name: str
+    """Name there, unique in the plan."""
+    content: bytes
+    """The bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
     """A distfile or a carried file that is copied into a build directory."""
 
     path: str
     """Relative path below the build directory."""
-    source: Source | None
-    """The distfile; None for a file that the record carries itself."""
-    content: bytes | None
-    """What the record carries; None for a distfile."""
+    source: Source | Carried
+    """Where its bytes are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,14 +108,21 @@ class PackagePlan:
     """Files copied there, in order."""
     substs: tuple[str, ...]
     """Files made from `NAME.in` by replacing `%{…}%`, in order."""
-    variables: tuple[tuple[str, Text], ...]
-    """What `%{…}%` may mean in `substs`; empty without them."""
     patches: tuple[str, ...]
     """Patches applied with `patch -p1`, in order."""
+    inherits: tuple[str, ...]
+    """Packages whose `exports` hold for its commands: all that it depends on, in order."""
     environment: tuple[Setting, ...]
-    """On top of the plan's own: what dependencies set, then what the package sets for itself."""
+    """What it sets for its own commands, after that."""
     commands: tuple[tuple[Text, ...], ...]
     """Argument lists, run in the build directory, in order: build, then install."""
+    exports: tuple[Setting, ...]
+    """What it sets for packages that depend on it."""
+
+    @property
+    def full_name(self) -> str:
+        """`name.version`."""
+        return f"{self.name}.{self.version}"
 
     @property
     def is_empty(self) -> bool:
@@ -132,8 +166,9 @@ class RebuildPlan:
     """Name of the job."""
     target: str
     """Whose variables were used: `record`, `debian`, `freebsd` or `nixos`."""
-    variables: tuple[tuple[str, str], ...]
-    """`arch`, `os`, `os-distribution`, `os-family` and `os-version` as used, sorted."""
+    variables: tuple[tuple[str, Text], ...]
+    """opam's global variables, the versions of all packages as `NAME:version`, and what else a file
+    to be substituted may name that does not follow from the prefix; sorted."""
     prefix: str
     """Recorded prefix, absolute."""
     environment: tuple[tuple[str, str], ...]
@@ -150,14 +185,29 @@ class RebuildPlan:
     @property
     def sources(self) -> tuple[Source, ...]:
         """Every distfile, each once, sorted by file name."""
-        found: dict[str, Source] = {}
-        for package in (*self.switch, self.root.package):
-            for source in (package.source, *(placed.source for placed in package.placed)):
-                if source is not None:
-                    found[source.file_name] = source
-        for vendored in self.root.vendored:
-            found[vendored.source.file_name] = vendored.source
+        sources = (
+            *(package.source for package in self.packages),
+            *(placed.source for package in self.packages for placed in package.placed),
+            *(vendored.source for vendored in self.root.vendored),
+        )
+        found = {source.file_name: source for source in sources if isinstance(source, Source)}
         return tuple(found[name] for name in sorted(found))
+
+    @property
+    def carried(self) -> tuple[Carried, ...]:
+        """Every file that the record carries, each once, sorted by file name."""
+        found = {
+            placed.source.file_name: placed.source
+            for package in self.packages
+            for placed in package.placed
+            if isinstance(placed.source, Carried)
+        }
+        return tuple(found[name] for name in sorted(found))
+
+    @property
+    def packages(self) -> tuple[PackagePlan, ...]:
+        """All packages in their order, the root last."""
+        return (*self.switch, self.root.package)
 
     @property
     def switch_id(self) -> str:

@@ -9,15 +9,19 @@ Sources: ocaml/opam `src/client/opamAction.ml` (environment and steps of one pac
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from pkggen.errors import InputError, PkggenError, raise_all
 from pkggen.opam.filter import Variables, expand_command, holds, interpolate
 from pkggen.recipe.dependencies import dependency_names
 from pkggen.recipe.plan import (
+    Carried,
     Expected,
     PackagePlan,
     Placed,
@@ -28,17 +32,20 @@ from pkggen.recipe.plan import (
     Text,
     Vendored,
 )
-from pkggen.record.metadata import build_hashes
-from pkggen.sources.model import collect_sources
+from pkggen.record.metadata import read_build_hashes
+from pkggen.record.model import BUILD_HASHES_SUFFIX
+from pkggen.sources.model import Use, collect_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from pkggen.opam.filter import Variable
-    from pkggen.opam.package import Command, EnvSetting, Filtered, OpamPackage
+    from pkggen.opam.package import Command, EnvSetting, ExtraFile, Filtered, OpamPackage
     from pkggen.opam.values import Value
     from pkggen.record.model import Record
     from pkggen.sources.model import Source
+
+T = TypeVar("T")
 
 ORB_BUILD: Final = "/tmp/orb-build"  # noqa: S108 - orb's own place, which is in the debug info
 """Where orb builds a root with vendored sources (`src/orb.ml`)."""
@@ -141,7 +148,7 @@ class _Planner:
         self.switch = record.switch
         self.root = record.switch.root
         self.faults: list[PkggenError] = []
-        self.sources: Mapping[str, Source] = {}
+        self.sources: dict[Use, Source] = {}
         self.system = self._system()
         self.globals = self._globals()
         self.tables = {name: self._package_variables(name) for name in self.versions()}
@@ -156,20 +163,16 @@ class _Planner:
     def plan(self) -> RebuildPlan:
         prefix = self._recorded_path("PREFIX")
         self._note_missing_sections()
-        try:
-            self.sources = by_user(collect_sources(self.switch))
-        except PkggenError as error:
-            self.faults.append(error)
+        self._collect()
         edges = {name: self._edges(name) for name in self.versions()}
         order = self._ordered(edges)
-        setenvs = self._setenvs(edges, order)
-        plans = [self._package(name, edges[name], setenvs) for name in order]
+        plans = self._packages(edges, order)
         root = self._root(plans)
         raise_all(self.faults)
         return RebuildPlan(
             job=self.record.job,
             target=self.target,
-            variables=tuple(sorted(self.system.items())),
+            variables=self._substitutions(),
             prefix=prefix,
             environment=self._environment(),
             search_path=self.record.environment.get("PATH") or "/bin:/usr/bin",
@@ -177,3 +180,345 @@ class _Planner:
             root=root,
             expected=self._expected(),
         )
+
+    def _collect(self) -> None:
+        """Index the sources by who uses them."""
+        try:
+            sources = collect_sources(self.switch)
+        except PkggenError as error:
+            self.faults.append(error)
+            return
+        self.sources = {use: source for source in sources for use in source.users}
+
+    def _system(self) -> dict[str, str]:
+        """Return opam's system variables for the target."""
+        recorded = {
+            name: value
+            for name, key in SYSTEM_KEYS.items()
+            if (value := self.record.environment.get(key)) is not None
+        }
+        if self.target != "record":
+            return {"arch": recorded.get("arch", "x86_64"), **TARGETS[self.target]}
+        missing = [SYSTEM_KEYS[name] for name in SYSTEM_KEYS if name not in recorded]
+        if missing == ["ARCH"]:
+            # orb records ARCH since 2024-08; before, all of robur's builders were x86_64.
+            return {"arch": "x86_64", **recorded}
+        if missing:
+            self.fault(
+                f"build-environment does not record {', '.join(missing)}",
+                "say for which system: --target debian, freebsd or nixos",
+            )
+        return recorded
+
+    def _globals(self) -> dict[str, Variable]:
+        return {
+            **self.system,
+            **{name: f"{_PREFIX}/{name}" for name in _DIRECTORIES},
+            "dev": False,
+            "jobs": _JOBS,
+            "make": "make" if self.system.get("os") == "linux" else "gmake",
+            "opam-version": "2.1.2",
+            "pinned": False,
+            "prefix": _PREFIX,
+            "stublibs": f"{_PREFIX}/lib/stublibs",
+            "switch": self.record.environment.get("SWITCH_PATH") or "default",
+            "toplevel": f"{_PREFIX}/lib/toplevel",
+            "with-dev-setup": False,
+            "with-doc": False,
+            "with-test": False,
+        }
+
+    def _package_variables(self, name: str) -> dict[str, Variable]:
+        package = self.switch.packages.get(name)
+        found: dict[str, Variable] = {
+            "build": f"{_PREFIX}/.opam-switch/build/{name}.{self.versions()[name]}",
+            "dev": package is not None and _is_dev(package),
+            "installed": True,
+            "name": name,
+            "pinned": False,
+            "version": self.versions()[name],
+            **{variable: f"{_PREFIX}/{variable}" for variable in _DIRECTORIES},
+            **{variable: f"{_PREFIX}/{variable}/{name}" for variable in _PER_PACKAGE},
+            "stublibs": f"{_PREFIX}/lib/stublibs",
+            "toplevel": f"{_PREFIX}/lib/toplevel",
+        }
+        if name == "ocaml":
+            # opam reads these from ocaml.config, which the package writes while it is built.
+            system = "ocaml-system" in self.versions()
+            found |= {
+                "native": True,
+                "native-tools": True,
+                "native-dynlink": True,
+                "preinstalled": system,
+                "stubsdir": f"{_PREFIX}/lib/ocaml/stublibs:{_PREFIX}/lib/ocaml",
+            }
+        return found
+
+    def _scope(self, name: str) -> _Scope:
+        tables = {**self.tables, name: {**self.tables[name], "installed": False}}
+        return _Scope(
+            tables=Variables(globals=self.globals, packages=tables, itself=name),
+            installed=frozenset(self.tables),
+        )
+
+    def _note_missing_sections(self) -> None:
+        missing = sorted(
+            full
+            for full in self.switch.installed
+            if full.partition(".")[0] not in self.switch.packages and not full.startswith("base-")
+        )
+        if missing:
+            self.fault(
+                f"nothing says how {', '.join(missing)} is built: there is no section for it"
+            )
+
+    def _edges(self, name: str) -> tuple[str, ...]:
+        """Return the installed packages that must be there before `name`, sorted."""
+        if name == self.root.name and self.root.vendored:
+            return tuple(sorted(self.versions().keys() - {name}))
+        package = self.switch.packages.get(name)
+        if package is None:
+            return ()
+
+        def scope(package: str | None, variable: str) -> Variable | None:
+            if package is None and variable in _NOT_EDGES:
+                return False
+            return True if variable == "build" else self.globals.get(variable)
+
+        names = {
+            dependency
+            for formula in (package.depends, package.depopts)
+            for dependency in dependency_names(formula, scope)
+        }
+        return tuple(sorted(names & self.versions().keys() - {name}))
+
+    def _ordered(self, edges: Mapping[str, tuple[str, ...]]) -> list[str]:
+        """Return all names, each after what it needs; of those that could come next the first."""
+        waiting = {name: len(needs) for name, needs in edges.items()}
+        users: dict[str, list[str]] = {name: [] for name in edges}
+        for name, needs in edges.items():
+            for need in needs:
+                users[need].append(name)
+        ready = sorted(name for name, count in waiting.items() if not count)
+        order: list[str] = []
+        while ready:
+            name = heapq.heappop(ready)
+            order.append(name)
+            for user in users[name]:
+                waiting[user] -= 1
+                if not waiting[user]:
+                    heapq.heappush(ready, user)
+        if len(order) < len(edges):
+            stuck = sorted(edges.keys() - set(order))
+            self.fault(f"these packages need each other: {', '.join(stuck)}")
+        return order
+
+    def _packages(
+        self, edges: Mapping[str, tuple[str, ...]], order: list[str]
+    ) -> list[PackagePlan]:
+        """Return the plans of all packages; each inherits what its dependencies export."""
+        closures: dict[str, set[str]] = {}
+        plans: dict[str, PackagePlan] = {}
+        for name in order:
+            closures[name] = set(edges[name]).union(*(closures[need] for need in edges[name]))
+            exporters = (other for other in order if other in closures[name])
+            inherits = tuple(other for other in exporters if plans[other].exports)
+            plans[name] = self._package(name, edges[name], inherits)
+        return list(plans.values())
+
+    def _settings(
+        self, package: OpamPackage, settings: tuple[EnvSetting, ...]
+    ) -> tuple[Setting, ...]:
+        scope = self._scope(package.name)
+        found = []
+        for setting in settings:
+            if _VARIABLE_NAME.fullmatch(setting.name) is None:
+                self.fault(f"{package.name} sets a variable with the name {setting.name!r}")
+            elif self._holds(package, setting.filter, scope):
+                evaluate = partial(interpolate, setting.value, scope)
+                value = self._evaluated(package, scope, evaluate) or ""
+                found.append(Setting(name=setting.name, op=setting.op, value=_text(value)))
+        return tuple(found)
+
+    def _package(
+        self,
+        name: str,
+        after: tuple[str, ...],
+        inherits: tuple[str, ...],
+    ) -> PackagePlan:
+        package = self.switch.packages.get(name)
+        if package is None:
+            return PackagePlan(
+                name=name, version=self.versions()[name], after=after, source=None, placed=(),
+                substs=(), patches=(), inherits=(), environment=(), commands=(), exports=(),
+            )  # fmt: skip
+        scope = self._scope(name)
+        commands = [
+            words
+            for command in (*package.build, *package.install)
+            if (words := self._command(package, command, scope))
+        ]
+        return PackagePlan(
+            name=name,
+            version=package.version.text,
+            after=after,
+            source=self.sources.get(Use("package", name)),
+            placed=self._placed(package),
+            substs=self._names(package, package.substs, scope),
+            patches=self._names(package, package.patches, scope),
+            inherits=inherits,
+            environment=self._settings(package, package.build_env),
+            commands=tuple(commands),
+            exports=self._settings(package, package.setenv),
+        )
+
+    def _placed(self, package: OpamPackage) -> tuple[Placed, ...]:
+        downloads = (
+            Placed(path=extra.name, source=source)
+            for extra in package.extra_sources
+            if (source := self.sources.get(Use("extra", package.name, extra.name))) is not None
+        )
+        carried = (
+            Placed(path=extra.name, source=_carried(package, extra))
+            for extra in package.extra_files
+        )
+        return (*downloads, *carried)
+
+    def _names(
+        self, package: OpamPackage, names: tuple[Filtered, ...], scope: _Scope
+    ) -> tuple[str, ...]:
+        return tuple(name.name for name in names if self._holds(package, name.filter, scope))
+
+    def _command(
+        self, package: OpamPackage, command: Command, scope: _Scope
+    ) -> tuple[Text, ...] | None:
+        words = self._evaluated(package, scope, partial(expand_command, command, scope))
+        return None if words is None else tuple(map(_text, words))
+
+    def _holds(self, package: OpamPackage, condition: Value | None, scope: _Scope) -> bool:
+        return bool(self._evaluated(package, scope, partial(holds, condition, scope)))
+
+    def _evaluated(
+        self, package: OpamPackage, scope: _Scope, evaluate: Callable[[], T]
+    ) -> T | None:
+        """Return what `evaluate` gives; a fault if it asked for what only opam knows."""
+        scope.unknown.clear()
+        try:
+            found = evaluate()
+        except PkggenError as error:
+            self.fault(f"{package.name}: {error.message}", error.hint)
+            return None
+        for variable in sorted(scope.unknown):
+            self.fault(
+                f"{package.name}: a step needs the variable {variable}, which only opam knows"
+            )
+        return found
+
+    def _substitutions(self) -> tuple[tuple[str, Text], ...]:
+        """Return the variables that have no rule: global ones, and the odd ones of packages."""
+        found: dict[str, Variable] = dict(self.globals)
+        for package, variables in self.tables.items():
+            found[f"{package}:version"] = variables["version"]
+            ruled = {*_DIRECTORIES, "build", "installed", "name", "pinned", "stublibs", "toplevel"}
+            for variable in variables.keys() - ruled:
+                found[f"{package}:{variable}"] = variables[variable]
+        return tuple((key, _text(_shown(found[key]))) for key in sorted(found))
+
+    def _root(self, plans: list[PackagePlan]) -> RootPlan:
+        root, plan = self.root, next((p for p in plans if p.name == self.root.name), None)
+        if plan is None:
+            raise_all(self.faults)
+            raise AssertionError(root.name)
+        if not root.vendored:
+            return RootPlan(
+                package=plan, directory=None, vendored=(), dune_file=None, configure=None
+            )
+        configure = None
+        if root.mirage_configure is not None:
+            configure = self._command(root, root.mirage_configure, self._scope(root.name))
+        below = _below(root)
+        vendored = tuple(
+            Vendored(path=below + entry.directory, source=source)
+            for entry in root.vendored
+            if (source := self.sources.get(Use("vendored", root.name, entry.directory))) is not None
+        )
+        return RootPlan(
+            package=plan,
+            directory=ORB_BUILD,
+            vendored=vendored,
+            dune_file=f"{below}dune" if below.endswith("duniverse/") else None,
+            configure=configure,
+        )
+
+    def _recorded_path(self, key: str) -> str:
+        path = self.record.environment.get(key) or ""
+        if not _ABSOLUTE.fullmatch(path) or "/../" in f"{path}/":
+            self.fault(f"build-environment records no usable {key}: {path!r}")
+        return path
+
+    def _environment(self) -> tuple[tuple[str, str], ...]:
+        fixed = {
+            "CDPATH": "",
+            "HOME": "/nonexistent",
+            "LC_ALL": "C",
+            "MAKEFLAGS": "",
+            "MAKELEVEL": "",
+            "OPAMCLI": "2.0",
+            "OPAMSWITCH": self.record.environment.get("SWITCH_PATH") or "default",
+            "TZ": "UTC",
+        }
+        recorded = {
+            name: value
+            for name, value in self.record.environment.variables
+            if name not in _NOT_EXPORTED and _VARIABLE_NAME.fullmatch(name)
+        }
+        return tuple(sorted((recorded | fixed).items()))
+
+    def _expected(self) -> tuple[Expected, ...]:
+        found = {
+            str(artifact.path): Expected(
+                path=str(artifact.path), kind="sha256", digest=artifact.sha256
+            )
+            for artifact in self.record.artifacts
+        }
+        for file in self.record.metadata:
+            if file.path.name.endswith(BUILD_HASHES_SUFFIX):
+                with file.content.open() as content:
+                    hashes = read_build_hashes(content.read(), str(file.path))
+                for path, digest in hashes.items():
+                    name = str(path)
+                    found.setdefault(name, Expected(path=name, kind="md5", digest=digest))
+        return tuple(found[path] for path in sorted(found))
+
+
+def _text(value: str) -> Text:
+    """Split a text at its holes."""
+    parts = (part for part in _HOLE.split(value) if part)
+    return tuple(_HOLES.get(part, part) for part in parts)
+
+
+def _carried(package: OpamPackage, extra: ExtraFile) -> Carried:
+    name = re.sub(r"[^A-Za-z0-9._+-]", "_", PurePosixPath(extra.name).name)
+    digest = hashlib.sha256(extra.content).hexdigest()
+    return Carried(
+        file_name=f"{package.name}.{package.version}-{digest[:8]}-{name}", content=extra.content
+    )
+
+
+def _shown(value: Variable) -> str:
+    if isinstance(value, tuple):
+        return " ".join(value)
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def _is_dev(package: OpamPackage) -> bool:
+    """Return opam's `dev` (`opamPackageVar.ml`, `is_dev_package`): version control, no checksum."""
+    url = package.url
+    return url is not None and not url.checksums and not url.src.startswith(("http:", "https:"))
+
+
+def _below(root: OpamPackage) -> str:
+    """Return the directory of vendored sources, relative to the root's, with a final slash."""
+    if root.lock_location is None:
+        return "vendors/"
+    return "".join(f"{part}/" for part in root.lock_location.split("/")[:-2]) + "duniverse/"

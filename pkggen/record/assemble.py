@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
@@ -83,11 +84,15 @@ def assemble(raw: RawBuild) -> Record:
             f"{image and image.path}",
             where=raw.source,
         )
-    job = raw.job or environment.get("ORB_BUILDING_PACKAGE") or str(switch.root.name)
+    job = next(
+        name
+        for name in (raw.job, environment.get("ORB_BUILDING_PACKAGE"), switch.root.name)
+        if name is not None
+    )
     return Record(
         source=raw.source,
         job=identifier(job, "job", raw.source),
-        platform=raw.platform and identifier(raw.platform, "platform", raw.source),
+        platform=None if raw.platform is None else identifier(raw.platform, "platform", raw.source),
         started=raw.started,
         finished=raw.finished,
         origin=raw.origin,
@@ -149,12 +154,13 @@ def _compare(what: str, stated: int | str | None, found: int | str, where: str) 
 
 def _metadata_bytes(content: Content, where: str) -> bytes:
     with content.open() as file:
-        data = file.read(MAX_METADATA_BYTES + 1)
-    if len(data) > MAX_METADATA_BYTES:
-        raise InputError(
-            f"larger than the {MAX_METADATA_BYTES} bytes that metadata may have", where=where
-        )
-    return data
+        size = file.seek(0, os.SEEK_END)
+        if size > MAX_METADATA_BYTES:
+            raise InputError(
+                f"larger than the {MAX_METADATA_BYTES} bytes that metadata may have", where=where
+            )
+        file.seek(0)
+        return file.read(size)
 
 
 def _check_build_hashes(

@@ -28,7 +28,7 @@ from pkggen.record.model import (
     Origin,
 )
 from pkggen.record.store import StatedBinary, Store, redirected_build
-from pkggen.record.web import Client, Patience
+from pkggen.record.web import PAGE_BYTES, Client, Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,14 +111,19 @@ def _locate(client: Client, query: Query, note: Callable[[str], None]) -> Origin
         return found
     if query.job is None:
         return _build_of_any_job(client, query.build or "")
-    job = query.job
-    for attempt in (1, 2):
-        found = _in_job(client, job, query)
-        if found is not None:
-            return found
-        if attempt == 1:
-            job = _other_name(client, job, query, note)
-    raise DownloadError(f"the job {job} has no such build", where=query.server)
+    found = _in_job(client, query.job, query)
+    if found is not None:
+        return found
+    job = _other_name(client, query.job, query, note)
+    found = _in_job(client, job, query)
+    if found is None:
+        raise _no_build(client, job, query)
+    return found
+
+
+def _no_build(client: Client, job: str, query: Query) -> DownloadError:
+    wanted = query.build or f"finished build on {query.platform or 'any platform'}"
+    return DownloadError(f"the job {job} has no {wanted}", where=client.server)
 
 
 def _in_job(client: Client, job: str, query: Query) -> Origin | None:
@@ -149,8 +154,7 @@ def _other_name(client: Client, job: str, query: Query, note: Callable[[str], No
     """Return NAME-git for NAME, as robur's unikernels are called, if that is a job."""
     names = _job_names(client)
     if job in names:
-        wanted = query.build or f"finished build on {query.platform or 'any platform'}"
-        raise DownloadError(f"the job {job} has no {wanted}", where=client.server)
+        raise _no_build(client, job, query)
     if f"{job}-git" in names:
         note(f"{client.server} has no job {job}; taking {job}-git")
         return f"{job}-git"
@@ -254,17 +258,18 @@ def _main_binary(
 
 
 def _main_binary_path(client: Client, origin: Origin) -> str | None:
+    """Return the path that main-binary redirects to, None for 404."""
     base = f"/job/{origin.job}/build/{origin.build}"
-    start = f"{base}/f/"
 
     def path_of(url: str) -> str:
         return unquote(urlsplit(url).path)
 
-    reply = client.get(
-        f"{base}/main-binary", BytesIO(), 1 << 20, is_end=lambda url: path_of(url).startswith(start)
-    )
+    def is_end(url: str) -> bool:
+        return path_of(url).startswith(f"{base}/f/bin/")
+
+    reply = client.get(f"{base}/main-binary", BytesIO(), PAGE_BYTES, is_end=is_end)
     if not reply.found:
         return None
-    if not path_of(reply.url).startswith(start):
-        raise DownloadError("main-binary does not lead to a file", where=origin.url)
-    return path_of(reply.url).removeprefix(start)
+    if not is_end(reply.url):
+        raise DownloadError("main-binary does not lead to a file under bin/", where=origin.url)
+    return path_of(reply.url).removeprefix(f"{base}/f/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pkggen.errors import InputError, PkggenError, raise_all
@@ -11,7 +12,6 @@ from pkggen.record.model import MAX_ARTIFACTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _BUILD_DIRECTORY: Final = "build"
 
@@ -30,12 +30,12 @@ def read_directory(directory: Path, source: str) -> RawBuild:
         InputError: something in it is no regular file, or a link that leaves it.
         Faults: several of these.
     """
-    root = directory.resolve()
+    root = Path(os.path.realpath(directory))
     faults: list[PkggenError] = []
     files: list[RawFile] = []
     for path in _walk(root, source, is_saved=(root / RECORD_FILE).exists()):
         name = path.relative_to(root).as_posix()
-        target = path.resolve()
+        target = Path(os.path.realpath(path))
         if not target.is_relative_to(root):
             faults.append(InputError("a link that leaves the directory", where=str(path)))
         elif not target.is_file():

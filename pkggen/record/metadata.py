@@ -63,7 +63,7 @@ def read_system_packages(
         InputError: the system writes no such file, or a line does not have its form.
     """
     on_freebsd = environment.get("OS") == "freebsd"
-    if not on_freebsd and environment.get("OS_FAMILY") not in {"debian", "ubuntu"}:
+    if not on_freebsd and environment.get("OS_FAMILY") != "debian":
         raise InputError(
             f"orb lists no packages on OS={environment.get('OS')}, "
             f"OS_FAMILY={environment.get('OS_FAMILY')}",

@@ -70,6 +70,8 @@ def open_record(  # noqa: PLR0913 - each is a choice of the caller
 
 def _local(source: str, spool: Path) -> RawBuild | None:
     """Return the build at a path, None when there is nothing at the path."""
+    if not source:  # which Path takes for the current directory
+        return None
     path = Path(source)
     try:
         if path.is_dir():

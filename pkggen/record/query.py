@@ -65,7 +65,10 @@ def parse_query(source: str, server: str, platform: str | None) -> Query | None:
 
 
 def _parse_url(source: str, platform: str | None) -> Query:
-    url = urlsplit(source)
+    try:
+        url = urlsplit(source)
+    except ValueError as error:
+        raise InputError(f"not a URL: {error}", where=source) from error
     match = _URL_PATH.fullmatch(url.path)
     if match is None or not is_identifier(match[1]) or not _is_build(match[2] or "latest"):
         raise InputError(

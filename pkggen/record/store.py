@@ -23,12 +23,12 @@ from pkggen.errors import DownloadError, InputError, VerificationError
 from pkggen.record.artifact import FileContent, Measure, RawFile, measure, relative_path
 from pkggen.record.identity import SHA256, UUID, identifier
 from pkggen.record.model import Origin
+from pkggen.record.web import PAGE_BYTES
 
 if TYPE_CHECKING:
     from pkggen.record.web import Client
 
 _BUILD_PATH: Final = re.compile(rf"/job/([^/]+)/build/({UUID.pattern})/?")
-_REDIRECT_BYTES: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ def redirected_build(client: Client, path: str, query: str = "") -> Origin | Non
 
     for spelling in (path, f"{path}/"):
         reply = client.get(
-            spelling + query, BytesIO(), _REDIRECT_BYTES, is_end=lambda url: match(url) is not None
+            spelling + query, BytesIO(), PAGE_BYTES, is_end=lambda url: match(url) is not None
         )
         found = match(reply.url)
         if reply.found and found is not None:
@@ -78,19 +78,33 @@ class Store:
     def get(
         self, origin: Origin, name: str, *, limit: int, stated: StatedBinary | None = None
     ) -> RawFile | None:
-        """Return a file of a build, None for 404."""
+        """Return a file of a build, None for 404.
+
+        Args:
+            origin: The build.
+            name: Path of the file in it.
+            limit: Most bytes to accept.
+            stated: What the server states about it elsewhere.
+
+        Raises:
+            DownloadError: the server does not give it whole.
+            VerificationError: it does not have a hash or size that the server states, or is a
+                binary whose hash the server neither states nor knows.
+            InputError: the path is not safe, or the cache cannot be used.
+        """
         path = relative_path(name, origin.url)
         try:
             if stated is not None and self._has(stated.sha256):
-                return self._file(path, stated.sha256)
+                return self._file(path, stated.sha256, stated.size)
             return self._download(origin, path, limit, stated)
         except OSError as error:
             raise InputError(
                 f"the cache cannot be used: {error.strerror}", where=str(self._directory)
             ) from error
 
-    def _file(self, path: PurePosixPath, sha256: str) -> RawFile:
-        return RawFile(path=str(path), content=FileContent(self._place(sha256)), sha256=sha256)
+    def _file(self, path: PurePosixPath, sha256: str, size: int) -> RawFile:
+        content = FileContent(self._place(sha256))
+        return RawFile(path=str(path), content=content, sha256=sha256, size=size)
 
     def _place(self, sha256: str) -> Path:
         return self._directory / sha256[:2] / sha256
@@ -124,7 +138,7 @@ class Store:
             place = self._place(found.sha256)
             place.parent.mkdir(exist_ok=True)
             Path(name).replace(place)
-            return self._file(path, found.sha256)
+            return self._file(path, found.sha256, found.size)
         finally:
             Path(name).unlink(missing_ok=True)
 

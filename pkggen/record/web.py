@@ -120,34 +120,10 @@ class Client:
             status, headers = self._patiently(url, body, limit, accept)
             if status not in _REDIRECTS:
                 return Reply(url=url, found=status == 200, headers=headers)
-            url = self._target(url, headers.get("Location"))
+            url = redirect_target(url, headers.get("Location"))
             if is_end(url):
                 return Reply(url=url, found=True, headers=headers)
         raise DownloadError(f"more than {_MAX_REDIRECTS} redirects", where=self.server + path)
-
-    def _target(self, url: str, location: str | None) -> str:
-        if location is None:
-            raise DownloadError("a redirect without a target", where=url)
-        try:
-            target = urljoin(url, location)
-            here, there = urlsplit(url), urlsplit(target)
-            same = (here.scheme, here.hostname, here.port) == (
-                there.scheme,
-                there.hostname,
-                there.port,
-            )
-        except ValueError as error:
-            raise DownloadError(
-                f"a redirect to {location[:200]!r}, which is no URL", where=url
-            ) from error
-        if not same or "@" in there.netloc:
-            raise DownloadError(
-                f"redirects from {here.scheme}://{here.netloc} to {location[:200]!r}",
-                where=url,
-                hint="pkggen follows no redirect to another server; name that server if you "
-                "trust it",
-            )
-        return target
 
     def _patiently(
         self, url: str, body: BinaryIO, limit: int, accept: str
@@ -170,7 +146,42 @@ class Client:
         session.headers["User-Agent"] = f"pkggen/{__version__}"
         # Lengths and hashes are those of the file itself, and nothing can be blown up.
         session.headers["Accept-Encoding"] = "identity"
+        # Even when told not to follow, requests parses the target and reads the whole body.
+        session.get_redirect_target = lambda _: None  # type: ignore[assignment, method-assign]
         return session
+
+
+def redirect_target(url: str, location: str | None) -> str:
+    """Return where a redirect leads, always on the same server.
+
+    Args:
+        url: What was asked for.
+        location: The answer's Location; usually a path.
+
+    Raises:
+        DownloadError: it leads nowhere, or to another scheme, host or port.
+    """
+    if location is None:
+        raise DownloadError("a redirect without a target", where=url)
+    try:
+        target = urljoin(url, location)
+        here, there = urlsplit(url), urlsplit(target)
+        same = (here.scheme, here.hostname, here.port) == (
+            there.scheme,
+            there.hostname,
+            there.port,
+        )
+    except ValueError as error:
+        raise DownloadError(
+            f"a redirect to {location[:200]!r}, which is no URL", where=url
+        ) from error
+    if not same or "@" in there.netloc:
+        raise DownloadError(
+            f"redirects from {here.scheme}://{here.netloc} to {location[:200]!r}",
+            where=url,
+            hint="pkggen follows no redirect to another server; name that server if you trust it",
+        )
+    return target
 
 
 class _Transfer:
@@ -269,6 +280,6 @@ class _Transfer:
         from requests import RequestException  # noqa: PLC0415 - takes 100 ms
         from urllib3.exceptions import HTTPError  # noqa: PLC0415 - comes with requests
 
-        if isinstance(error, (RequestException, HTTPError, OSError)):
+        if isinstance(error, (RequestException, HTTPError, OSError, ValueError)):
             return _PassingError(f"the transfer failed: {error}", where=self._url)
         raise error

@@ -14,10 +14,10 @@ UUID: Final = "08455214-8a9b-413a-b116-a65353dc0743"
 class Bytes(univ.OctetString):  # type: ignore[misc]
     """Raw bytes under the tag of UTF8String, as builder writes every string."""
 
-    tagSet = char.UTF8String.tagSet
+    tagSet = char.UTF8String.tagSet  # noqa: N815 - the name that pyasn1 reads
 
 
-def _named(*parts: Any) -> univ.Sequence:
+def _named(*parts: univ.OctetString) -> univ.Sequence:
     """Return a sequence of these values in this order."""
     sequence = univ.Sequence(
         componentType=namedtype.NamedTypes(
@@ -47,7 +47,7 @@ def _explicit(number: int, content: bytes) -> bytes:
     return result
 
 
-def file_entry(path: str | bytes, data: bytes) -> Any:
+def file_entry(path: str | bytes, data: bytes) -> univ.Sequence:
     name = path.encode() if isinstance(path, str) else path
     return _named(Bytes(name), Bytes(data))
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import io
 import lzma
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pkggen.errors import InputError, PkggenError
+from pkggen.errors import InputError
 from pkggen.record import archive
 from pkggen.record.archive import is_archive, read_archive
 
@@ -39,7 +40,9 @@ def tar(*members: tuple[tarfile.TarInfo, bytes], form: int = tarfile.PAX_FORMAT)
     return body.getvalue()
 
 
-def entry(name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE) -> tuple[tarfile.TarInfo, bytes]:
+def entry(
+    name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE
+) -> tuple[tarfile.TarInfo, bytes]:
     member = tarfile.TarInfo(name)
     member.type = kind
     member.linkname = "target"
@@ -82,14 +85,12 @@ def test_damaged_compression_is_refused(tmp_path: Path, packer: str) -> None:
     flipped = bytearray(packed)
     flipped[len(packed) // 2] ^= 0xFF
     for data in (packed[:-9], packed + b"rest", bytes(flipped)):
-        with pytest.raises(InputError, match="damaged|breaks off"):
+        with pytest.raises(InputError, match=r"damaged|breaks off"):
             read(tmp_path, data)
 
 
 @pytest.mark.parametrize("packer", ["gzip", "bzip2", "xz"])
-def test_a_bomb_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packer: str
-) -> None:
+def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packer: str) -> None:
     monkeypatch.setattr(archive, "MAX_UNPACKED_BYTES", 3_000_000)
     packed = PACKERS[packer](bytes(50_000_000))
     with pytest.raises(InputError, match="larger than 3000000 bytes when unpacked"):
@@ -138,7 +139,7 @@ def test_a_sparse_member_of_pax_is_refused(tmp_path: Path) -> None:
 def test_a_cut_archive_is_refused(tmp_path: Path, cut: int) -> None:
     data = tar(entry("a", b"x" * 600), form=tarfile.USTAR_FORMAT)
     with pytest.raises(InputError):
-        read(tmp_path, data[:512 + cut] if cut < 1025 else data[: 512 + 1024])
+        read(tmp_path, data[: 512 + cut] if cut < 1025 else data[: 512 + 1024])
 
 
 def test_a_damaged_header_in_the_middle_is_refused(tmp_path: Path) -> None:
@@ -186,10 +187,8 @@ def test_flipped_bytes_are_never_a_bug(tmp_path: Path, data: st.DataObject) -> N
         whole = bytearray(packer(GOOD))
         for _ in range(data.draw(st.integers(1, 3))):
             whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
-        try:
-            read(tmp_path, bytes(whole))
-        except PkggenError as error:
-            assert error.exit_code == 3
+        with contextlib.suppress(InputError):
+            assert len(read(tmp_path, bytes(whole))) <= 2
 
 
 @pytest.mark.parametrize("saved", [True, False])

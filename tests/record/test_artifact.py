@@ -3,14 +3,14 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+import tempfile
+from pathlib import Path, PurePosixPath
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pkggen.errors import Faults, InputError, PkggenError
+from pkggen.errors import Faults, InputError
 from pkggen.record import artifact
 from pkggen.record.artifact import (
     FileContent,
@@ -19,9 +19,6 @@ from pkggen.record.artifact import (
     measure,
     relative_path,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.mark.parametrize("text", ["a", "bin/x.hvt", "lib/a b/é", "..a/b..", "-x", ".hidden/$(x)"])
@@ -64,8 +61,8 @@ def test_bad_paths(text: str) -> None:
 def test_an_accepted_path_stays_below_its_directory(text: str) -> None:
     try:
         path = relative_path(text, "f")
-    except PkggenError as error:
-        assert str(error).isprintable()
+    except InputError:
+        return
     else:
         assert os.path.normpath(f"/top/{path}") == f"/top/{text}"
         assert text.isprintable()
@@ -112,15 +109,12 @@ def test_measure_stops_at_its_limit() -> None:
 
 @given(st.integers(0, 20), st.integers(0, 20), st.data())
 def test_a_slice_reads_like_its_bytes(offset: int, length: int, data: st.DataObject) -> None:
-    import tempfile
-    from pathlib import Path as RealPath
-
     whole = bytes(range(48))
     with tempfile.NamedTemporaryFile() as file:
         file.write(whole)
         file.flush()
         expected = io.BytesIO(whole[offset : offset + length])
-        with SliceContent(RealPath(file.name), offset, length).open() as part:
+        with SliceContent(Path(file.name), offset, length).open() as part:
             for _ in range(4):
                 position = data.draw(st.integers(0, 25))
                 assert part.seek(position) == expected.seek(position)

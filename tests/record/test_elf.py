@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pkggen.errors import InputError, PkggenError
+from pkggen.errors import Faults, InputError
 from pkggen.record.elf import solo5_image
 from pkggen.record.model import Solo5Device, Solo5Image
 from tests.conftest import abi_note, elf, manifest_note, note
@@ -127,7 +127,7 @@ def test_missing_section_headers_are_a_cut() -> None:
     data = bytearray(elf(GOOD))
     struct.pack_into("<Q", data, 40, len(data))  # e_shoff
     struct.pack_into("<H", data, 60, 5)  # e_shnum
-    with pytest.raises(InputError, match="breaks off|not a readable ELF"):
+    with pytest.raises(InputError, match=r"breaks off|not a readable ELF"):
         read(bytes(data))
 
 
@@ -145,8 +145,8 @@ def test_a_huge_note_segment_is_refused() -> None:
 def test_garbage_behind_the_magic_is_never_a_bug(tail: bytes) -> None:
     try:
         assert read(b"\x7fELF" + tail) is None
-    except PkggenError as error:
-        assert error.exit_code == 3
+    except (InputError, Faults):
+        return
 
 
 @given(st.data())
@@ -156,8 +156,8 @@ def test_flipped_bytes_are_never_a_bug(data: st.DataObject) -> None:
         image[data.draw(st.integers(4, len(image) - 1))] = data.draw(st.integers(0, 255))
     try:
         found = read(bytes(image))
-    except PkggenError as error:
-        assert error.exit_code == 3
+    except (InputError, Faults):
+        return
     else:
         assert found is None or len(found.devices) <= 63
 

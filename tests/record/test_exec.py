@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pyasn1.codec.der.decoder import decode
 from pyasn1.type import univ
 
-from pkggen.errors import InputError, PkggenError
+from pkggen.errors import Faults, InputError
 from pkggen.record.exec import parse_exec
-from pkggen.record.model import Origin
 from tests.conftest import ENVIRONMENT, SWITCH, SYSTEM_PACKAGES
 from tests.record.der import UUID, Bytes, full
 
@@ -38,14 +36,7 @@ def contents(run: Exec) -> dict[str, bytes]:
     return found
 
 
-def test_the_oracle_reads_what_it_wrote() -> None:
-    document, rest = decode(full({"bin/x": BINARY}))
-    assert not rest
-    assert bytes(document[0][1]) != b""
-    assert len(document[0]) == 6 or len(document) == 6
-
-
-@pytest.mark.parametrize("size", [0, 1, 127, 128, 255, 256, 65_535, 65_536, 1 << 24])
+@pytest.mark.parametrize("size", [0, 1, 127, 128, 255, 256, 65_535, 65_536])
 def test_files_of_every_length_form(tmp_path: Path, size: int) -> None:
     data = bytes(size)
     assert contents(parsed(tmp_path, full({"a": data, "b/c": b"x"}))) == {"a": data, "b/c": b"x"}
@@ -60,9 +51,7 @@ def test_everything_that_a_run_states(tmp_path: Path) -> None:
 
 
 def test_an_old_file_has_utc_times_and_no_platform(tmp_path: Path) -> None:
-    run = parsed(
-        tmp_path, full({}, platform=None, times=("210624120000Z", "20210624120001Z"))
-    )
+    run = parsed(tmp_path, full({}, platform=None, times=("210624120000Z", "20210624120001Z")))
     assert run.platform == "no-platform"
     assert run.started == datetime(2021, 6, 24, 12, 0, tzinfo=UTC)
     assert run.finished == datetime(2021, 6, 24, 12, 0, 1, tzinfo=UTC)
@@ -97,7 +86,6 @@ def test_a_failed_build_is_told_with_its_last_lines(
         {"uuid": b"x" * 15},
         {"uuid": b"x" * 17},
         {"times": ("20260230000000Z", "20260823090012Z")},
-        {"times": ("20260823090000Z", "20260823090012")},
         {"result": (4, univ.Integer(0))},
         {"result": (0, Bytes(b"\0"))},
         {"job": "x" * 5000},
@@ -130,6 +118,12 @@ def test_bad_der_is_refused(tmp_path: Path, data: bytes) -> None:
         parsed(tmp_path, data)
 
 
+@pytest.mark.parametrize("text", [b"2026082309001+Z", b"20260823090012+", b"            12Z"])
+def test_other_times_are_refused(tmp_path: Path, text: bytes) -> None:
+    with pytest.raises(InputError, match="a time is not"):
+        parsed(tmp_path, full({}).replace(b"20260823090012Z", text))
+
+
 def test_a_trailing_byte_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="bytes after the end"):
         parsed(tmp_path, full({}) + b"\0")
@@ -151,8 +145,8 @@ def test_flipped_bytes_are_never_a_bug(tmp_path: Path, data: st.DataObject) -> N
     try:
         run = parsed(tmp_path, bytes(whole))
         assert sum(len(content) for content in contents(run).values()) < len(whole)
-    except PkggenError as error:
-        assert error.exit_code == 3
+    except (InputError, Faults):
+        return
 
 
 @given(data=st.binary(max_size=120))
@@ -178,7 +172,6 @@ def test_as_source(tmp_path: Path, opened: Open) -> None:
     assert (record.job, record.platform) == ("hello-git", "debian-12")
     assert [str(file.path) for file in record.artifacts] == ["lib/a"]
     assert record.origin is None
-    assert not isinstance(record.origin, Origin)
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/passwd", "record.json", "a\0b", "bin//x"])
@@ -193,8 +186,6 @@ def test_hostile_paths_are_refused(tmp_path: Path, opened: Open, name: str) -> N
 def test_hostile_names_are_refused(tmp_path: Path, opened: Open, name: str) -> None:
     path = tmp_path / "full"
     for changed in ({"job": name}, {"platform": name}):
-        if changed == {"job": ""}:
-            continue
         path.write_bytes(full(whole_build(), **changed))  # type: ignore[arg-type]
         with pytest.raises(InputError, match="is not the name of a"):
             opened(path)

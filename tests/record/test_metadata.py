@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import contextlib
 from pathlib import PurePosixPath
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pkggen.errors import InputError, PkggenError
+from pkggen.errors import Faults, InputError
 from pkggen.record.metadata import read_build_hashes, read_environment, read_system_packages
 from pkggen.record.model import Environment
 from tests.conftest import ENVIRONMENT
@@ -75,7 +76,7 @@ def test_packages_of_freebsd_split_at_the_last_hyphen() -> None:
     ]
 
 
-@pytest.mark.parametrize("line", [b"nothing", b"=1", b"a=", b"a=1 2", b"../a=1", b"a=$(x)", b"a\n"])
+@pytest.mark.parametrize("line", [b"nothing", b"=1", b"a=", b"a=1 2", b"../a=1", b"a=$(x)"])
 def test_broken_package_lines_are_refused(line: bytes) -> None:
     with pytest.raises(InputError):
         read_system_packages(line + b"\n", "f", DEBIAN)
@@ -97,8 +98,11 @@ def test_too_many_lines_are_refused() -> None:
         ('opam-version: "2.0"\n', {}),
         (f'added: "bin/foo" {{"F:{MD5}"}}', {"bin/foo": MD5}),
         (
-            f'added: [ "bin" {{"D"}} "bin/x" {{"F:{MD5}"}} "bin/y" {{"L:x"}} ]\nremoved: "old"\n'
-            f'contents-changed: "lib/z" {{"F:{MD5}"}}',
+            (
+                f'added: [ "bin" {{"D"}} "bin/x" {{"F:{MD5}"}} "bin/y" {{"L:x"}} ]\n'
+                f'removed: "old"\n'
+                f'contents-changed: "lib/z" {{"F:{MD5}"}}'
+            ),
             {"bin/x": MD5, "lib/z": MD5},
         ),
     ],
@@ -136,7 +140,5 @@ def test_bytes_are_never_a_bug(data: bytes) -> None:
         lambda: read_system_packages(data, "f", FREEBSD),
         lambda: read_build_hashes(data, "f"),
     ):
-        try:
+        with contextlib.suppress(InputError, Faults):
             assert read() is not None
-        except PkggenError as error:
-            assert error.exit_code == 3

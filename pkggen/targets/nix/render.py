@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from pkggen.targets import templates
+from pkggen import templating
 from pkggen.targets.nix import names, quote
 from pkggen.targets.nix.view import PackageView, package_view
 from pkggen.tree import SEAL, CopiedFile, TextFile, Tree
@@ -31,7 +31,7 @@ def image_tree(recipe: ImageRecipe, *, nixpkgs: bool) -> Tree:
     view = package_view(recipe, nixpkgs=nixpkgs)
     files: dict[PurePosixPath, TextFile | CopiedFile] = {
         view.directory / names.PACKAGE_FILE: TextFile(
-            templates.render("nix/package.nix.j2", _quoted(view), finalize=quote.finalize)
+            templating.render("nix/package.nix.j2", _quoted(view), finalize=quote.finalize)
         )
     }
     if view.url is None:
@@ -75,7 +75,7 @@ def _constant_tree(files: tuple[str, ...]) -> Tree:
     return Tree(
         {
             PurePosixPath(file): TextFile(
-                templates.render(f"nix/{file}.j2", {"header": header}, finalize=quote.finalize)
+                templating.render(f"nix/{file}.j2", {"header": header}, finalize=quote.finalize)
             )
             for file in files
         }

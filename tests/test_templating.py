@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import jinja2
 import pytest
 
-from pkggen.targets import templates
+from pkggen import templating
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,23 +37,23 @@ class RenderText:
 
     def __call__(self, text: str, **values: object) -> str:
         self.file.write_text(text)
-        return templates.render("t.j2", values, finalize=finalize)
+        return templating.render("t.j2", values, finalize=finalize)
 
 
 def test_checkout_has_templates_beside_the_package(tmp_path: Path) -> None:
     (tmp_path / "templates").mkdir()
     (tmp_path / "pkggen").mkdir()
-    assert templates.directory(tmp_path / "pkggen") == tmp_path / "templates"
+    assert templating.directory(tmp_path / "pkggen") == tmp_path / "templates"
 
 
 def test_wheel_has_templates_inside_of_the_package(tmp_path: Path) -> None:
     (tmp_path / "templates").mkdir()
     (tmp_path / "pkggen/templates").mkdir(parents=True)
-    assert templates.directory(tmp_path / "pkggen") == tmp_path / "pkggen/templates"
+    assert templating.directory(tmp_path / "pkggen") == tmp_path / "pkggen/templates"
 
 
 def test_real_directory_has_templates() -> None:
-    assert (templates.directory() / "nix/package.nix.j2").is_file()
+    assert (templating.directory() / "nix/package.nix.j2").is_file()
 
 
 def test_layout_and_final_newline_are_kept(render: RenderText) -> None:
