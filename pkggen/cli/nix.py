@@ -96,7 +96,7 @@ def _package(
         )
     message = None
     if arguments.nixpkgs:
-        submitted = submission(recipe, Path(arguments.nixpkgs))
+        submitted = submission(recipe, Path(arguments.nixpkgs), overrides.text)
         tree, message = submitted.tree, submitted.commit_message
     else:
         tree = image_tree(recipe, nixpkgs=False)

@@ -32,12 +32,13 @@ class Submission:
     """Subject of the commit that adds or updates it."""
 
 
-def submission(recipe: ImageRecipe, checkout: Path) -> Submission:
+def submission(recipe: ImageRecipe, checkout: Path, config: str | None) -> Submission:
     """Return what to add to a checkout of nixpkgs; nothing is written.
 
     Args:
         recipe: What to package.
         checkout: Root of the checkout.
+        config: Text of the pkggen.yaml that was used; it is submitted too, for later updates.
 
     Raises:
         InputError: the directory is no checkout, the name is taken there, or the recipe does not
@@ -49,7 +50,7 @@ def submission(recipe: ImageRecipe, checkout: Path) -> Submission:
             where=str(checkout),
             hint="name the root of a checkout of nixpkgs",
         )
-    tree = image_tree(recipe, nixpkgs=True)
+    tree = image_tree(recipe, nixpkgs=True, config=config)
     raise_all(names.taken(checkout, recipe.name))
     return Submission(
         tree=tree,

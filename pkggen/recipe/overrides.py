@@ -78,6 +78,8 @@ class Overrides:
     """Of every package that does not name its own."""
     packages: tuple[tuple[str, PackageOverrides], ...] = ()
     """Name of a job and what is stated about its package."""
+    text: str | None = field(default=None, compare=False)
+    """The file itself, for packages that keep a copy; None when there was none."""
 
     def of(self, job: str) -> PackageOverrides:
         """Return what is stated about the package of a job."""
@@ -114,7 +116,7 @@ def read_overrides(data: bytes, file: str) -> Overrides:
     except RecursionError as error:
         raise InputError("it is nested too deeply", where=file) from error
     if root is None or root.tag == _NULL:
-        return Overrides()
+        return Overrides(text=text)
     reader = _Reader(file, text)
     overrides = reader.overrides(root)
     raise_all(reader.faults)
@@ -146,6 +148,7 @@ class _Reader:
         fields = self._mapping(root, ("maintainer", "packages"))
         packages = self._mapping(fields["packages"]) if "packages" in fields else {}
         return Overrides(
+            text=self.text,
             maintainer=self._maintainer(fields.get("maintainer")),
             packages=tuple((job, self._package(node)) for job, node in packages.items()),
         )

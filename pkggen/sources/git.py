@@ -244,7 +244,7 @@ def _checked_address(url: str, *, local: bool) -> str:
     return url
 
 
-def _submodule_address(parent: str, url: str, *, local: bool) -> str:
+def submodule_address(parent: str, url: str, *, local: bool) -> str:
     """Return the address of a submodule; one that starts with `./` or `../` follows its parent.
 
     Raises:
@@ -499,7 +499,7 @@ def _submodules(
         try:
             if len(urls) != 1:
                 raise InputError(f"has {len(urls) or 'no'} addresses in .gitmodules")  # noqa: TRY301
-            address = _submodule_address(place.url, urls[0], local=local)
+            address = submodule_address(place.url, urls[0], local=local)
             places.append(_Place(path=place.path + path + b"/", url=address, commit=commit))
         except InputError as error:
             about = f"submodule {printable(_text(path))}"
@@ -691,7 +691,9 @@ def prefetch_git(url: str, commit: str, *, timeout: float = 3600) -> Sri | None:
         if facts["rev"] != commit:
             raise ToolError("nix-prefetch-git fetched another commit", where=f"{url}#{commit}")
         # Its field `hash` is younger than `sha256`.
-        return Sri.parse(facts["hash"]) if "hash" in facts else from_nix32(facts["sha256"])
+        if "hash" in facts:
+            return Sri.parse(str(facts["hash"]))
+        return from_nix32(str(facts["sha256"]))
     except (ValueError, KeyError, TypeError, InputError) as error:
         raise ToolError("nix-prefetch-git prints no hash", where=f"{url}#{commit}") from error
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from pkggen.errors import Faults, InputError
 from pkggen.sources import nar
-from pkggen.sources.hashes import Sri
+from pkggen.sources.hashes import CHUNK_BYTES, Sri
 
 NIX_HASH: Final = shutil.which("nix-hash")
 NIX: Final = shutil.which("nix")
@@ -137,7 +137,7 @@ def test_what_is_no_base32(text: str) -> None:
 def test_large_file_is_read_in_pieces(tmp_path: Path) -> None:
     file = tmp_path / "large"
     with file.open("wb") as sparse:
-        sparse.truncate(3 * nar.CHUNK_BYTES + 5)
+        sparse.truncate(3 * CHUNK_BYTES + 5)
     packed = tmp_path / "packed.tar"
     with tarfile.open(packed, "w") as archive:
         archive.add(file, "large")

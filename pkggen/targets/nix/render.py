@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from pkggen import templating
+from pkggen.recipe.overrides import OVERRIDES_FILE
 from pkggen.targets.nix import names, quote
 from pkggen.targets.nix.view import PackageView, package_view
 from pkggen.tree import SEAL, CopiedFile, TextFile, Tree
@@ -17,23 +18,27 @@ _OVERLAY: Final = ("overlay.nix", "default.nix")
 _FLAKE: Final = ("flake.nix",)
 
 
-def image_tree(recipe: ImageRecipe, *, nixpkgs: bool) -> Tree:
+def image_tree(recipe: ImageRecipe, *, nixpkgs: bool, config: str | None = None) -> Tree:
     """Return the package of a recorded image.
 
     Args:
         recipe: What to package.
         nixpkgs: Whether it is meant for submission to nixpkgs; then the image is downloaded from
             its server and a maintainer is required.
+        config: Text of the pkggen.yaml that was used; it is put beside the package, where the
+            update script finds it. None if there was none.
 
     Raises:
         InputError: the recipe cannot become such a package; all reasons are given together.
     """
-    view = package_view(recipe, nixpkgs=nixpkgs)
+    view = package_view(recipe, nixpkgs=nixpkgs, configured=config is not None)
     files: dict[PurePosixPath, TextFile | CopiedFile] = {
         view.directory / names.PACKAGE_FILE: TextFile(
             templating.render("nix/package.nix.j2", _quoted(view), finalize=quote.finalize)
         )
     }
+    if config is not None:
+        files[view.directory / OVERRIDES_FILE] = TextFile(config)
     if view.url is None:
         files[view.directory / view.file_name] = CopiedFile(
             content=recipe.image.content, sha256=recipe.image.sha256, size=recipe.image.size

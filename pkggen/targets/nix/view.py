@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pkggen.errors import InputError, raise_all
+from pkggen.recipe.overrides import OVERRIDES_FILE
 from pkggen.recipe.versions import nix_version
 from pkggen.targets.nix import licences, names, quote
 
@@ -64,12 +65,13 @@ class PackageView:
     """Nix system that can run the image."""
 
 
-def package_view(recipe: ImageRecipe, *, nixpkgs: bool) -> PackageView:
+def package_view(recipe: ImageRecipe, *, nixpkgs: bool, configured: bool = False) -> PackageView:
     """Decide everything about the package of a recorded image.
 
     Args:
         recipe: What to package.
         nixpkgs: Whether it is meant for submission to nixpkgs, which wants more.
+        configured: Whether a pkggen.yaml lies beside the package, for updates to use.
 
     Raises:
         InputError: the recipe cannot become such a package; all reasons are given together.
@@ -91,14 +93,26 @@ def package_view(recipe: ImageRecipe, *, nixpkgs: bool) -> PackageView:
         abi=recipe.solo5.abi_version,
         networks=tuple(device.name for device in devices if device.kind == "NET_BASIC"),
         blocks=tuple(device.name for device in devices if device.kind == "BLOCK_BASIC"),
-        update=("pkggen", "nix", "--nixpkgs", ".", f"{origin.server}/job/{origin.job}")
-        if nixpkgs and origin is not None
-        else None,
+        update=_update(recipe, configured=configured) if nixpkgs else None,
         description=recipe.description,
         homepage=recipe.homepage,
         licences=licences.attributes(recipe.licences.terms),
         maintainer=None if maintainer is None else maintainer.nixpkgs,
         platform=_PLATFORMS[recipe.solo5.machine],
+    )
+
+
+def _update(recipe: ImageRecipe, *, configured: bool) -> tuple[str, ...] | None:
+    """Return the command that packages the newest build, run at the root of nixpkgs."""
+    provenance = recipe.provenance
+    if provenance.origin is None:
+        return None
+    config = names.directory(recipe.name) / OVERRIDES_FILE
+    return (
+        *("pkggen", "nix", "--nixpkgs", "."),
+        *(("--config", str(config)) if configured else ()),
+        *(() if provenance.platform is None else ("--platform", provenance.platform)),
+        f"{provenance.origin.server}/job/{provenance.origin.job}",
     )
 
 

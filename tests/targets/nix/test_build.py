@@ -76,6 +76,8 @@ def test_evaluates_as_nixpkgs_demands(nix: Nix, make_recipe: MakeRecipe, tmp_pat
             "nix",
             "--nixpkgs",
             ".",
+            "--platform",
+            "debian-12",
             "https://builds.example.org/job/dns-primary-git",
         ],
     }

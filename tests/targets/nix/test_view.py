@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pkggen.errors import Faults, InputError
 from pkggen.recipe.model import Licences, LicenceTerm, Version
+from pkggen.targets.nix.render import image_tree
 from pkggen.targets.nix.view import package_view
+from pkggen.tree import TextFile
 
 if TYPE_CHECKING:
     from pkggen.recipe.model import ImageRecipe
@@ -107,3 +110,23 @@ def test_all_faults_are_told_together(make_recipe: MakeRecipe) -> None:
         package_view(recipe, nixpkgs=True)
     assert len(raised.value.faults) == 7
     assert raised.value.exit_code == 3
+
+
+def test_updates_use_the_platform_and_the_configuration_of_the_package(
+    make_recipe: MakeRecipe,
+) -> None:
+    view = package_view(make_recipe(), nixpkgs=True, configured=True)
+    assert view.update == (
+        *("pkggen", "nix", "--nixpkgs", "."),
+        *("--config", "pkgs/by-name/dn/dns-primary/pkggen.yaml"),
+        *("--platform", "debian-12"),
+        "https://builds.example.org/job/dns-primary-git",
+    )
+    assert "--config" not in (package_view(make_recipe(), nixpkgs=True).update or ())
+
+
+def test_the_configuration_is_kept_beside_the_package(make_recipe: MakeRecipe) -> None:
+    tree = image_tree(make_recipe(), nixpkgs=True, config="packages: {}\n")
+    kept = tree[PurePosixPath("pkgs/by-name/dn/dns-primary/pkggen.yaml")]
+    assert isinstance(kept, TextFile)
+    assert kept.data == b"packages: {}\n"
