@@ -2,17 +2,28 @@
 VENV := .venv
 BIN := $(VENV)/bin
 EXAMPLE := build/example
+HELLO := share/mirage/hello.hvt
+# Nix with a store of its own: it needs no daemon, no build users and no /etc/nix, and fetches nothing.
+NIX := $(CURDIR)/build/nix
+NIX_BUILD := env NIX_REMOTE= NIX_CONFIG= NIX_CONF_DIR="$(NIX)/conf" NIX_USER_CONF_FILES= \
+  NIX_STORE_DIR="$(NIX)/store" NIX_STATE_DIR="$(NIX)/state" NIX_LOG_DIR="$(NIX)/log" \
+  XDG_CACHE_HOME="$(NIX)/cache" nix-build \
+  --option build-users-group '' --option sandbox false --option substitute false
 
 $(BIN)/pkggen: pyproject.toml
 	python3 -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
-.PHONY: example test slow lint types bench
+.PHONY: example test slow lint types bench clean
 example: $(BIN)/pkggen  ## package the example record for Nix, and build it where Nix is installed
 	$(BIN)/pkggen nix examples/hello/record --overlay --output $(EXAMPLE)
-	if command -v nix-build >/dev/null; then \
-	  nix-build $(EXAMPLE) --attr hello-unikernel --arg pkgs 'import ./tests/nixpkgs { }' --out-link $(EXAMPLE)/result; \
+	@if command -v nix-build >/dev/null; then \
+	  set -ex; \
+	  $(NIX_BUILD) $(EXAMPLE) --attr hello-unikernel --arg pkgs 'import ./tests/nixpkgs { }' \
+	    --out-link $(EXAMPLE)/result; \
+	  sha256sum examples/hello/record/bin/hello.hvt $(EXAMPLE)/result/$(HELLO); \
+	  cmp examples/hello/record/bin/hello.hvt $(EXAMPLE)/result/$(HELLO); \
 	else \
 	  echo 'nix-build is not installed: the package is written, not built' >&2; \
 	fi
@@ -32,3 +43,7 @@ types: $(BIN)/pkggen
 
 bench: $(BIN)/pkggen  ## ratios against peers, in one run
 	$(BIN)/python tests/bench
+
+clean:  ## remove what the others made; what is in a Nix store is read-only
+	if [ -d build ]; then chmod -R u+w build; fi
+	rm -rf build $(VENV)

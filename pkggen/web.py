@@ -7,11 +7,13 @@ Redirects are answers like others: the caller decides whether to follow them.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 from urllib.parse import urljoin, urlsplit
 
@@ -100,6 +102,12 @@ def new_session(connections: int = 1) -> requests.Session:
     session.headers["User-Agent"] = f"pkggen/{__version__}"
     # Lengths and hashes are those of the file itself, and nothing can be blown up.
     session.headers["Accept-Encoding"] = "identity"
+    # Even when told not to follow, requests parses the target and reads the whole body.
+    session.get_redirect_target = lambda _: None  # type: ignore[assignment, method-assign]
+    # The environment is asked here and in `_proxies`: for each request that would cost more than
+    # the request. No ~/.netrc either: sources are public.
+    session.trust_env = False
+    session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(pool_connections=64, pool_maxsize=connections))
     return session
@@ -144,6 +152,7 @@ class Transfer(Generic[_S]):
         patience: Patience,
         limit: int,
         headers: Mapping[str, str],
+        received: Callable[[Transfer[_S]], None],
         done: Callable[[Transfer[_S]], None],
     ) -> None:
         """Keep the parts.
@@ -155,6 +164,7 @@ class Transfer(Generic[_S]):
             patience: How long to wait.
             limit: Most bytes to accept.
             headers: Of the request.
+            received: Called in the transfer's thread when the body is complete.
             done: Called in the transfer's thread at its very end.
         """
         self.url = url
@@ -163,7 +173,9 @@ class Transfer(Generic[_S]):
         self._patience = patience
         self._limit = limit
         self._headers = headers
-        self._done = done
+        self._on_received = received
+        self._on_done = done
+        self.is_done = False
         self._began = 0.0
         self._received = 0
         self._given_up = False
@@ -209,6 +221,7 @@ class Transfer(Generic[_S]):
             with self._session.get(
                 self.url,
                 headers=self._headers,
+                proxies=_proxies(*urlsplit(self.url)[:2]),
                 stream=True,
                 allow_redirects=False,
                 timeout=(self._patience.connect_seconds, self._patience.silence_seconds),
@@ -219,7 +232,8 @@ class Transfer(Generic[_S]):
         except Exception as error:  # noqa: BLE001 - the caller's thread raises it
             self._error = error
         finally:
-            self._done(self)
+            self.is_done = True
+            self._on_done(self)
 
     def _checked(self, response: Any) -> Answer:  # noqa: ANN401
         status = int(response.status_code)
@@ -250,6 +264,7 @@ class Transfer(Generic[_S]):
                 f"breaks off after {self._received} of {stated} bytes", where=self.url
             )
         self._complete = True
+        self._on_received(self)
         if not self._given_up:
             self.sink.finish()
 
@@ -259,9 +274,16 @@ class Transfer(Generic[_S]):
         from requests import RequestException  # noqa: PLC0415 - takes 100 ms
         from urllib3.exceptions import HTTPError  # noqa: PLC0415 - comes with requests
 
-        if isinstance(error, (RequestException, HTTPError, OSError)):
+        if isinstance(error, (RequestException, HTTPError, OSError, ValueError)):
             return PassingError(f"the transfer failed: {error}", where=self.url)
         return error
+
+
+@cache
+def _proxies(scheme: str, server: str) -> dict[str, str]:
+    from requests.utils import get_environ_proxies  # noqa: PLC0415 - takes 100 ms
+
+    return dict(get_environ_proxies(f"{scheme}://{server}/"))
 
 
 def _retry_after(text: str) -> float | None:

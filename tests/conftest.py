@@ -160,6 +160,7 @@ def make_record(make_image: MakeImage) -> MakeRecord:
                 ),
             )
             save(record, directory)
+            shutil.rmtree(orb)
         return directory
 
     return make

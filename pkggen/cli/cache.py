@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pkggen.cli.common import source_opener, talk
+from pkggen.cli.common import download_cache, source_opener, talk
 from pkggen.errors import UsageError, VerificationError
 from pkggen.sources.cache import Cache
 from pkggen.sources.commits import commit_checksum
@@ -25,15 +25,6 @@ if TYPE_CHECKING:
 def run(arguments: argparse.Namespace) -> int:
     """Do one of the actions."""
     return _ACTIONS[arguments.action](arguments, download_cache(arguments))
-
-
-def download_cache(arguments: argparse.Namespace) -> Cache:
-    """Return the cache below `--cache`, or below the user's cache directory."""
-    if arguments.cache:
-        return Cache(Path(arguments.cache) / "download-cache")
-    import platformdirs  # noqa: PLC0415 - not for --help
-
-    return Cache(platformdirs.user_cache_path("pkggen") / "download-cache")
 
 
 def recorded_sources(arguments: argparse.Namespace) -> tuple[Source, ...]:

@@ -8,15 +8,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pkggen.errors import InputError, printable
+from pkggen.errors import InputError, PkggenError, printable
+from pkggen.recipe.linked import linked_parts
 from pkggen.recipe.overrides import MAX_BYTES, OVERRIDES_FILE, Overrides, read_overrides
 from pkggen.record.open import open_record
+from pkggen.sources.cache import Cache
+from pkggen.sources.licences import cached_licences
+from pkggen.sources.model import collect_sources
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
 
     from pkggen.record.model import Record
+    from pkggen.sources.model import Use
 
 
 def talk(message: str) -> None:
@@ -64,3 +69,23 @@ def load_overrides(config: str | None) -> Overrides:
         raise InputError("there is no such file", where=str(path)) from None
     except OSError as error:
         raise InputError(error.strerror or str(error), where=str(path)) from error
+
+
+def source_licences(
+    record: Record, overrides: Overrides, arguments: argparse.Namespace
+) -> dict[Use, tuple[str, ...]]:
+    """Return what fetched sources state about linked-in parts for which no licence is recorded."""
+    if overrides.of(record.job).licence is not None:
+        return {}
+    try:
+        silent = {part.use for part in linked_parts(record.switch) if not part.licences}
+        sources = collect_sources(record.switch) if silent else ()
+    except PkggenError:
+        return {}  # who needs what is wrong there reports it
+    wanted = (source for source in sources if silent & set(source.users))
+    return cached_licences(wanted, download_cache(arguments))
+
+
+def download_cache(arguments: argparse.Namespace) -> Cache:
+    """Return the cache of sources below `--cache`, or below the user's cache directory."""
+    return Cache((Path(arguments.cache) if arguments.cache else _user_cache()) / "download-cache")

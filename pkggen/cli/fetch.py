@@ -7,8 +7,8 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from pkggen.cli.cache import download_cache, recorded_sources
-from pkggen.cli.common import talk
+from pkggen.cli.cache import recorded_sources
+from pkggen.cli.common import download_cache, talk
 from pkggen.errors import UsageError, printable
 from pkggen.sources.fetch import PUBLIC_CACHES, Choices, fetch, is_loopback
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pkggen.cli.common import load_overrides, source_opener, talk
+from pkggen.cli.common import load_overrides, source_licences, source_opener, talk
 from pkggen.errors import InputError, PkggenError, UsageError, printable
 from pkggen.publish.nixpkgs import submission
 from pkggen.recipe.build import image_recipe
@@ -53,18 +54,11 @@ def run(arguments: argparse.Namespace) -> int:
     done: dict[str, str] = {}
     with source_opener(arguments) as opened:
         for source in arguments.sources:
-            outcomes.append(
-                _attempt(
-                    source,
-                    lambda source=source: _package(
-                        source, opened(source), overrides, arguments, done
-                    ),
-                )
-            )
+            package = partial(_package, source, opened, overrides, arguments, done)
+            outcomes.append(_attempt(source, package))
         if done and (extra := _extra_tree(arguments)) is not None:
-            outcomes.append(
-                _attempt(None, lambda: _Outcome(source=None, changes=_apply(extra, arguments)))
-            )
+            write_extra = partial(_extra, extra, arguments)
+            outcomes.append(_attempt(None, write_extra))
     _print(outcomes, arguments)
     for outcome in outcomes:
         if outcome.error is not None:
@@ -83,12 +77,13 @@ def _attempt(source: str | None, make: Callable[[], _Outcome]) -> _Outcome:
 
 def _package(
     source: str,
-    record: Record,
+    opened: Callable[[str], Record],
     overrides: Overrides,
     arguments: argparse.Namespace,
     done: dict[str, str],
 ) -> _Outcome:
-    recipe = image_recipe(record, overrides)
+    record = opened(source)
+    recipe = image_recipe(record, overrides, source_licences(record, overrides, arguments))
     if recipe.name in done:
         raise InputError(
             f"{done[recipe.name]} gives a package {recipe.name} already",
@@ -103,6 +98,10 @@ def _package(
     changes = _apply(tree, arguments)
     done[recipe.name] = source
     return _Outcome(source=source, recipe=recipe, changes=changes, commit_message=message)
+
+
+def _extra(tree: Tree, arguments: argparse.Namespace) -> _Outcome:
+    return _Outcome(source=None, changes=_apply(tree, arguments))
 
 
 def _extra_tree(arguments: argparse.Namespace) -> Tree | None:

@@ -136,7 +136,8 @@ class Reader:
         inner = self.inside(section)
         src = inner.text("src")
         if src is None:
-            self.fault(section, InputError(f"this {section.kind} section has no `src`"))
+            if "src" not in inner._fields:
+                self.fault(section, InputError(f"this {section.kind} section has no `src`"))
             return None
         with self.noting(section):
             return Url(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pkggen.errors import Faults, InputError, PkggenError
@@ -16,13 +18,14 @@ from pkggen.record.assemble import no_image_reason
 from pkggen.record.model import SWITCH_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from pkggen.opam.package import OpamPackage
     from pkggen.recipe.model import Licences
     from pkggen.recipe.overrides import Overrides, PackageOverrides
     from pkggen.record.model import Artifact, Record, Solo5Image
+    from pkggen.sources.model import Use
 
 T = TypeVar("T")
 
@@ -30,12 +33,17 @@ T = TypeVar("T")
 _GENERATED_SYNOPSIS: Final = re.compile(r"Unikernel .* - switch dependencies")
 
 
-def image_recipe(record: Record, overrides: Overrides) -> ImageRecipe:
+def image_recipe(
+    record: Record,
+    overrides: Overrides,
+    by_sources: Mapping[Use, tuple[str, ...]] = MappingProxyType({}),
+) -> ImageRecipe:
     """Return how to package the image of a recorded build.
 
     Args:
         record: The build.
         overrides: What pkggen.yaml states.
+        by_sources: What sources state themselves about parts for which no licence is recorded.
 
     Raises:
         InputError: the record lacks an image, Solo5's notes, a root package or a build time, or
@@ -57,7 +65,7 @@ def image_recipe(record: Record, overrides: Overrides) -> ImageRecipe:
     root = tried(lambda: record.switch.root)
     licences = line = None
     if root is not None:
-        licences = tried(lambda: stated.licence or _licences(record, stated))
+        licences = tried(lambda: stated.licence or _licences(record, stated, by_sources))
         line = tried(lambda: _description(record, root, name or "", stated))
     if not (image and built and name and root and licences and line):
         raise faults[0] if len(faults) == 1 else Faults(faults)
@@ -107,8 +115,14 @@ def _name(job: str) -> str:
     return name
 
 
-def _licences(record: Record, stated: PackageOverrides) -> Licences:
-    return image_licences(linked_parts(record.switch), dict(stated.licences), record.job)
+def _licences(
+    record: Record, stated: PackageOverrides, by_sources: Mapping[Use, tuple[str, ...]]
+) -> Licences:
+    parts = [
+        part if part.licences else replace(part, licences=by_sources.get(part.use, ()))
+        for part in linked_parts(record.switch)
+    ]
+    return image_licences(parts, dict(stated.licences), record.job)
 
 
 def _description(record: Record, root: OpamPackage, name: str, stated: PackageOverrides) -> str:

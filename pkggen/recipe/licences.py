@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from pkggen.recipe.linked import LinkedPart
 
+_ADVICE: Final = (
+    "sources that `pkggen fetch` has got may state theirs; put the others into pkggen.yaml:"
+)
 _MAX_CHARACTERS: Final = 1000
 _DEPRECATED_GNU: Final = re.compile(r"(GPL|LGPL|AGPL|GFDL)-[0-9]\.[0-9]\+?")
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z][A-Za-z0-9+._-]*")
@@ -150,7 +153,7 @@ def _licensing() -> Licensing:
 
 def _snippet(job: str, parts: Iterable[LinkedPart]) -> str:
     """Return the lines of pkggen.yaml in which the licences are to be filled in."""
-    lines = ["find out these licences and put them into pkggen.yaml:", "packages:"]
+    lines = [_ADVICE, "packages:"]
     lines += [f"  {_key(job)}:", "    licences:"]
     for part in parts:
         source = part.source is not None and _URL.fullmatch(part.source)

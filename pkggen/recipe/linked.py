@@ -28,6 +28,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 from pkggen.recipe.dependencies import dependency_names
+from pkggen.sources.model import Use
 
 if TYPE_CHECKING:
     from pkggen.opam.package import OpamPackage
@@ -88,6 +89,8 @@ class LinkedPart:
     """The recorded licences as written, of which all apply; empty when none is recorded."""
     source: str | None
     """Address of the source."""
+    use: Use
+    """Under which its source is known."""
 
 
 def linked_parts(switch: SwitchExport) -> tuple[LinkedPart, ...]:
@@ -106,17 +109,29 @@ def linked_parts(switch: SwitchExport) -> tuple[LinkedPart, ...]:
         if any(fnmatchcase(name, pattern) for pattern in RUNTIMES)
     }
     parts = [
-        LinkedPart(name=vendored.directory, licences=(), source=vendored.url.src)
+        LinkedPart(
+            name=vendored.directory,
+            licences=(),
+            source=vendored.url.src,
+            use=Use("vendored", root.name, vendored.directory),
+        )
         for vendored in root.vendored
     ]
     always = runtimes | {root.name}
     for name in _closure(switch, always):
         package = switch.packages.get(name)
         if package is None and not name.startswith("base-"):
-            parts.append(LinkedPart(name=name, licences=(), source=None))
+            parts.append(LinkedPart(name=name, licences=(), source=None, use=Use("package", name)))
         elif package is not None and (name in always or _has_bytes(package)):
             source = None if package.url is None else package.url.src
-            parts.append(LinkedPart(name=name, licences=package.licences, source=source))
+            parts.append(
+                LinkedPart(
+                    name=name,
+                    licences=package.licences,
+                    source=source,
+                    use=Use("package", name),
+                )
+            )
     return tuple(sorted(parts, key=lambda part: (part.name, part.source or "")))
 
 

@@ -268,6 +268,7 @@ class _Transfer:
             if self._given_up:
                 return
             self._body.write(chunk)
+        # urllib3 before version 2 takes a body that breaks off for a whole one.
         stated = response.headers.get("Content-Length", str(self._received))
         if stated != str(self._received):
             raise _PassingError(

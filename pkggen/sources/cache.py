@@ -200,6 +200,15 @@ class Cache:
                 return part
         raise InputError("another process takes away new files", where=str(path))
 
+    def left_over(self, key: str) -> Part | None:
+        """Open the incomplete file of a key that a dead process left, None when there is none.
+
+        Raises:
+            InputError: the cache cannot be used.
+        """
+        with usable(self.directory):
+            return _locked(self.directory / f"{PART_PREFIX}{key}", 0)
+
     def accept(self, part: Part, hashes: Hashes, checksums: Collection[Checksum]) -> Path:
         """Give a complete file its names.
 
@@ -412,7 +421,15 @@ def _locked(path: Path, flags: int) -> Part | None:
 def _link(path: Path, name: Path, hashes: Hashes) -> None:
     """Give a file another name; what has it now stays if its bytes are the same."""
     name.parent.mkdir(parents=True, exist_ok=True)
-    if name.exists() and (path.samefile(name) or _hashed(name) == hashes):
+    try:
+        os.link(path, name)
+    except FileExistsError:
+        if path.samefile(name) or _hashed(name) == hashes:
+            return
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+    else:
         return
     new = name.with_name(f"{PART_PREFIX}{secrets.token_hex(8)}")
     try:

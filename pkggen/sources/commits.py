@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Final
 from pkggen.errors import DownloadError, InputError
 from pkggen.opam.package import Checksum
 from pkggen.sources.cache import PART_PREFIX, usable
-from pkggen.sources.git import fetch_git
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,6 +74,8 @@ def fetch_commit(source: Source, cache: Cache, *, local: bool = False) -> Commit
         DownloadError: the server does not give the commit.
         ToolError: git is missing or fails, or the disk is full.
     """
+    from pkggen.sources.git import fetch_git  # noqa: PLC0415 - few records have git sources
+
     if source.commit is None:
         raise InputError("this is no git source", where=str(source))
     with usable(cache.directory):

@@ -64,6 +64,7 @@ _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(?:\d{1,18}|\*)
 _UNSATISFIABLE: Final = 416
 _PARTIAL: Final = 206
 _IDLE_SECONDS: Final = 0.5
+_MAX_THREADS: Final = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,8 +194,10 @@ class _Fetcher:
         self._progress = progress
         self._waiting: list[_Job] = []
         self._active: dict[Transfer[_Download], _Job] = {}
-        self._busy: Counter[str] = Counter()
-        self._done: queue.SimpleQueue[Transfer[_Download]] = queue.SimpleQueue()
+        """Transfers whose threads are at work, be it only at verifying."""
+        self._receiving: dict[Transfer[_Download], str] = {}
+        """Those of them that occupy a connection, with the server."""
+        self._news: queue.SimpleQueue[Transfer[_Download]] = queue.SimpleQueue()
 
     def run(self, sources: Sequence[Source]) -> None:
         """Try everything for each source."""
@@ -245,21 +248,25 @@ class _Fetcher:
 
     def _left_over(self, source: Source) -> Fetched | None:
         """Take a file that was complete when the process that fetched it died."""
-        with self._cache.part(_key(source)) as part:
-            if not part.size:
-                return None
+        part = self._cache.left_over(_key(source))
+        if part is None:
+            return None
+        with part:
             hashes = part.hasher().hashes()
             if not hashes.matches(source.checksums):
                 return None
             _inspect(source, part.path)
-            return _fetched(
-                source, self._cache.accept(part, hashes, source.checksums), hashes, None
-            )
+            path = self._cache.accept(part, hashes, source.checksums)
+            return _fetched(source, path, hashes, None)
 
     # What is elsewhere
 
     def _enqueue(self, source: Source, failures: list[PkggenError]) -> None:
         job = _Job(source, deque(), failures)
+        if self._choices.offline:
+            told = DownloadError("not asked, because of --offline", where=source.urls[0])
+            self._fail(source, [*failures, told])
+            return
         for address in _remote_addresses(source, self._choices):
             if (reason := self._refusal(address, source)) is None:
                 job.addresses.append(address)
@@ -273,8 +280,6 @@ class _Fetcher:
 
     def _refusal(self, url: str, source: Source) -> str | None:
         """Return why an address is not asked, None when it may be."""
-        if self._choices.offline:
-            return "not asked, because of --offline"
         if urlsplit(url).scheme == "https" or is_loopback(url):
             return None
         if not self._choices.insecure_http:
@@ -297,18 +302,21 @@ class _Fetcher:
                 default=_IDLE_SECONDS,
             )
             try:
-                transfer = self._done.get(timeout=min(pause, _IDLE_SECONDS))
+                transfer = self._news.get(timeout=min(pause, _IDLE_SECONDS))
             except queue.Empty:
                 continue
-            if (done := self._active.pop(transfer, None)) is not None:
+            self._receiving.pop(transfer, None)
+            if transfer.is_done and (done := self._active.pop(transfer, None)) is not None:
                 self._finish(transfer, done)
 
     def _startable(self, now: float) -> Iterator[_Job]:
+        busy = Counter(self._receiving.values())
         for job in tuple(self._waiting):
-            if len(self._active) >= self._choices.jobs:
+            if len(self._receiving) >= self._choices.jobs or len(self._active) >= _MAX_THREADS:
                 return
-            if job.not_before <= now and self._busy[job.host] < self._choices.per_host:
+            if job.not_before <= now and busy[job.host] < self._choices.per_host:
                 self._waiting.remove(job)
+                busy[job.host] += 1
                 yield job
 
     def _start(self, job: _Job, session: requests.Session) -> None:
@@ -329,23 +337,23 @@ class _Fetcher:
             patience=self._choices.patience,
             limit=MAX_SOURCE_BYTES - offset,
             headers=headers,
-            done=self._done.put,
+            received=self._news.put,
+            done=self._news.put,
         )
         self._active[transfer] = job
-        self._busy[job.host] += 1
+        self._receiving[transfer] = job.host
         transfer.start()
 
     def _give_up_slow(self, now: float) -> None:
         for transfer, job in tuple(self._active.items()):
             if now >= transfer.deadline:
                 del self._active[transfer]
-                self._busy[job.host] -= 1
+                self._receiving.pop(transfer, None)
                 error = transfer.give_up()
                 transfer.sink.part.close()
                 self._next(job, error)
 
     def _finish(self, transfer: Transfer[_Download], job: _Job) -> None:
-        self._busy[job.host] -= 1
         sink = transfer.sink
         try:
             self._take(transfer.answer(), transfer, job)

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -92,8 +93,6 @@ _ISOLATED: Final = {
     "GIT_ATTR_NOSYSTEM": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_TERMINAL_PROMPT": "0",
-    # Stronger than any protocol.allow; `_checked_address` decides between these.
-    "GIT_ALLOW_PROTOCOL": "https:http:file",
 }
 _UNASKED: Final = {
     "NIX_HASH_ALGO": "sha256",
@@ -276,12 +275,24 @@ class _Git:
     timeout: float
     show: Callable[[str], None] | None
 
+    def fetch(self, url: str, *references: str, depth: int | None = None) -> None:
+        limit = () if depth is None else (f"--depth={depth}",)
+        # Stronger than any protocol.allow, and keeps https from being redirected to http.
+        self.run(
+            *("fetch", "--quiet", "--no-tags", *limit, "--", url, *references),
+            variables={"GIT_ALLOW_PROTOCOL": urlsplit(url).scheme},
+        )
+
     def run(
-        self, *arguments: str, stdin: bytes = b"", limit: int = _LISTING_BYTES, index: str = "index"
+        self,
+        *arguments: str,
+        stdin: bytes = b"",
+        limit: int = _LISTING_BYTES,
+        variables: Mapping[str, str] = MappingProxyType({}),
     ) -> bytes:
         return process.run(
             self._argv(arguments),
-            environment=self._environment(index),
+            environment={**_environment(), **variables},
             timeout=self.timeout,
             install=_INSTALL,
             stdin=stdin,
@@ -292,7 +303,7 @@ class _Git:
     def stream(self, *arguments: str, stdin: bytes) -> AbstractContextManager[IO[bytes]]:
         return process.stream(
             self._argv(arguments),
-            environment=self._environment("index"),
+            environment=_environment(),
             timeout=self.timeout,
             install=_INSTALL,
             stdin=stdin,
@@ -302,16 +313,12 @@ class _Git:
     def _argv(self, arguments: Sequence[str]) -> list[str]:
         return ["git", f"--git-dir={self.directory}", *arguments]
 
-    def _environment(self, index: str) -> Mapping[str, str]:
-        proxies = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY")
-        certificates = ("SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "NIX_SSL_CERT_FILE")
-        return {
-            **process.inherited("PATH", *proxies, *certificates),
-            **_ISOLATED,
-            "HOME": "/nonexistent",
-            "LC_ALL": "C",
-            "GIT_INDEX_FILE": str(self.directory / index),
-        }
+
+def _environment() -> dict[str, str]:
+    proxies = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY")
+    certificates = ("SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "NIX_SSL_CERT_FILE")
+    inherited = process.inherited("PATH", *proxies, *certificates)
+    return inherited | _ISOLATED | {"HOME": "/nonexistent", "LC_ALL": "C"}
 
 
 # Fetching
@@ -322,15 +329,14 @@ def _obtain(git: _Git, url: str, commit: str) -> str:
     refused = None
     if len(commit) == _FULL_DIGITS:
         try:
-            git.run("fetch", "--quiet", "--no-tags", "--depth=1", "--", url, commit)
+            git.fetch(url, commit, depth=1)
         except process.ExitError as error:
             refused = error
         else:
             return _commit(git, commit, url)
     try:
-        # Also where a server gives whole branches only, as those do that speak protocol 0.
-        branches, tags = (f"+refs/{kind}/*:refs/{kind}/*" for kind in ("heads", "tags"))
-        git.run("fetch", "--quiet", "--no-tags", "--", url, branches, tags)
+        # Each repository has references of its own: `a` of one and `a/b` of the next would clash.
+        git.fetch(url, *(f"+refs/{kind}/*:refs/{commit}/{kind}/*" for kind in ("heads", "tags")))
     except process.ExitError as error:
         raise DownloadError(f"git cannot fetch it: {error.said}", where=url) from error
     found = _candidates(git, commit)
@@ -465,10 +471,11 @@ def _converted(git: _Git, place: _Place, files: Sequence[_Entry]) -> Iterator[st
     """Yield the files whose bytes a checkout changes."""
     if not any(entry.path.split(b"/")[-1] == b".gitattributes" for entry in files):
         return
-    git.run("read-tree", place.commit, index="attributes")
+    index = {"GIT_INDEX_FILE": str(git.directory / "index")}
+    git.run("read-tree", place.commit, variables=index)
     paths = b"".join(entry.path + b"\0" for entry in files if entry.mode != _SYMLINK)
     said = git.run(
-        "check-attr", "-z", "--cached", "--stdin", *_CONVERTING, stdin=paths, index="attributes"
+        "check-attr", "-z", "--cached", "--stdin", *_CONVERTING, stdin=paths, variables=index
     )
     parts = said.split(b"\0")[:-1]
     found = set()
@@ -683,29 +690,29 @@ def prefetch_git(url: str, commit: str, *, timeout: float = 3600) -> Sri | None:
         ToolError: it fails, or does not print its JSON.
     """
     options = ("--quiet", "--fetch-submodules", "--url", url, "--rev", commit)
-    said = _nix("nix-prefetch-git", *options, timeout=timeout)
+    protocol = {"GIT_ALLOW_PROTOCOL": urlsplit(url).scheme}
+    said = _nix("nix-prefetch-git", *options, timeout=timeout, **protocol)
     if said is None:
         return None
     try:
         facts = json.loads(said)
         if facts["rev"] != commit:
             raise ToolError("nix-prefetch-git fetched another commit", where=f"{url}#{commit}")
-        # Its field `hash` is younger than `sha256`.
-        if "hash" in facts:
-            return Sri.parse(str(facts["hash"]))
+        # Its field `hash` is younger, and empty where Nix is older than it.
         return from_nix32(str(facts["sha256"]))
     except (ValueError, KeyError, TypeError, InputError) as error:
         raise ToolError("nix-prefetch-git prints no hash", where=f"{url}#{commit}") from error
 
 
-def _nix(tool: str, *arguments: str, timeout: float) -> str | None:
+def _nix(tool: str, *arguments: str, timeout: float, **variables: str) -> str | None:
     found = shutil.which(tool)
     if found is None:
         return None
     import plumbum  # noqa: PLC0415 - dear, and only for those who have Nix
 
     # plumbum knows the environment of when it was imported.
-    command = plumbum.local[found].with_env(**{**os.environ, **_ISOLATED, **_UNASKED})
+    environment = os.environ | _ISOLATED | _UNASKED | variables
+    command = plumbum.local[found].with_env(**environment)
     try:
         _, said, _ = command.run(arguments, timeout=timeout)
     except plumbum.ProcessExecutionError as error:

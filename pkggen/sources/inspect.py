@@ -11,7 +11,6 @@ Sources: POSIX.1-2017 pax (ustar), PKWARE APPNOTE.TXT 4.4 (zip), ocaml/opam
 from __future__ import annotations
 
 import bz2
-import gzip
 import lzma
 import posixpath
 import stat
@@ -19,14 +18,14 @@ import tarfile
 import zipfile
 import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO, Final, Literal, cast
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO, Final, Literal, Protocol
 
 from pkggen.errors import InputError, PkggenError, raise_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-    from typing import IO
 
     from pkggen.errors import Place
 
@@ -65,6 +64,7 @@ _CHUNK_BYTES: Final = 256 * 1024
 _MAX_HEADER_BYTES: Final = 1024 * 1024
 _MAX_FAULTS: Final = 20
 _LINK_BYTES: Final = 4096
+_XZ_MEMORY_BYTES: Final = 256 * 1024 * 1024
 _SET_ID_BITS: Final = stat.S_ISUID | stat.S_ISGID
 _ENCRYPTED: Final = 1
 
@@ -228,12 +228,57 @@ class _Contents:
 # tar
 
 
+class _Decompressor(Protocol):
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
+
+class _Gunzip:
+    """zlib's object in the shape of those of bz2 and lzma, which keep their own input."""
+
+    def __init__(self) -> None:
+        self._zlib = zlib.decompressobj(wbits=31)
+
+    @property
+    def eof(self) -> bool:
+        return self._zlib.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._zlib.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        return self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
+
+
+def _decompressed(packed: BinaryIO, new: Callable[[], _Decompressor]) -> Iterator[bytes]:
+    """Yield pieces of bounded size of one compressed stream or several in a row."""
+    stream = new()
+    data = packed.read(_CHUNK_BYTES)
+    while True:
+        chunk = stream.decompress(data, _CHUNK_BYTES)
+        yield chunk
+        data = b""
+        if stream.eof:
+            data = stream.unused_data or packed.read(_CHUNK_BYTES)
+            if not data.strip(b"\0"):
+                return
+            stream = new()
+        elif len(chunk) < _CHUNK_BYTES and not (data := packed.read(_CHUNK_BYTES)):
+            raise EOFError("the compressed data breaks off")
+
+
 class _Unpacked:
     """An unpacked stream for tarfile: forward only, counted, with headers of bounded size."""
 
-    def __init__(self, file: IO[bytes], contents: _Contents) -> None:
-        self._file = file
+    def __init__(self, pieces: Iterator[bytes], contents: _Contents) -> None:
+        self._pieces = pieces
         self._contents = contents
+        self._piece = b""
+        self._at = 0
         self._position = 0
         self.last = b""
 
@@ -243,36 +288,46 @@ class _Unpacked:
     def seek(self, position: int) -> int:
         if position < self._position:
             raise tarfile.StreamError("the archive is not in order")
-        while position > self._position:
-            if not self._take(min(_CHUNK_BYTES, position - self._position)):
-                break
+        while position > self._position and self._fill():
+            self._advance(position - self._position)
         return self._position
 
     def read(self, size: int) -> bytes:
         if not 0 <= size <= _MAX_HEADER_BYTES:
             raise tarfile.HeaderError(f"a header of {size} bytes")
         parts = []
-        while size > 0 and (data := self._take(size)):
-            parts.append(data)
-            size -= len(data)
+        while size > 0 and self._fill():
+            start = self._at
+            size -= self._advance(size)
+            parts.append(self._piece[start : self._at])
         self.last = b"".join(parts)
         return self.last
 
     def drain(self) -> None:
         """Read to the end, so that checksums of the compression are compared."""
-        while self._take(_CHUNK_BYTES):
-            pass
+        while self._fill():
+            self._advance(len(self._piece))
 
-    def _take(self, size: int) -> bytes:
-        data = self._file.read(size)
-        self._position += len(data)
-        self._contents.count(len(data))
-        return data
+    def _fill(self) -> bool:
+        while self._at == len(self._piece):
+            piece = next(self._pieces, None)
+            if piece is None:
+                return False
+            self._contents.count(len(piece))
+            self._piece, self._at = piece, 0
+        return True
+
+    def _advance(self, most: int) -> int:
+        step = min(most, len(self._piece) - self._at)
+        self._at += step
+        self._position += step
+        return step
 
 
-def _tar(open_stream: Callable[[BinaryIO], IO[bytes]]) -> Callable[[BinaryIO, _Contents], None]:
+def _tar(new: Callable[[], _Decompressor] | None) -> Callable[[BinaryIO, _Contents], None]:
     def read(file: BinaryIO, contents: _Contents) -> None:
-        stream = _Unpacked(open_stream(file), contents)
+        plain = iter(partial(file.read, _CHUNK_BYTES), b"")
+        stream = _Unpacked(plain if new is None else _decompressed(file, new), contents)
         with tarfile.TarFile(fileobj=stream, encoding="utf-8") as tar:  # type: ignore[arg-type]
             while (member := tar.next()) is not None:
                 tar.members.clear()  # type: ignore[attr-defined]
@@ -335,9 +390,9 @@ def _zip_data(
 
 
 _READERS: Final[dict[Format, Callable[[BinaryIO, _Contents], None]]] = {
-    "tar": _tar(lambda file: file),
-    "tar.gz": _tar(lambda file: cast("IO[bytes]", gzip.GzipFile(fileobj=file))),
-    "tar.bz2": _tar(bz2.BZ2File),
-    "tar.xz": _tar(lzma.LZMAFile),
+    "tar": _tar(None),
+    "tar.gz": _tar(_Gunzip),
+    "tar.bz2": _tar(bz2.BZ2Decompressor),
+    "tar.xz": _tar(partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, _XZ_MEMORY_BYTES)),
     "zip": _zip,
 }

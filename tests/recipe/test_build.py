@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -11,6 +12,7 @@ import yaml
 from pkggen.errors import Faults, InputError, PkggenError
 from pkggen.opam.switch import read_switch
 from pkggen.recipe.build import image_recipe
+from pkggen.recipe.linked import linked_parts
 from pkggen.recipe.model import ImageRecipe, Maintainer, Provenance, Version
 from pkggen.recipe.overrides import Overrides, read_overrides
 from pkggen.recipe.versions import deb_version
@@ -18,7 +20,10 @@ from pkggen.record.assemble import assemble
 from pkggen.record.directory import read_directory
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pkggen.record.model import Record
+    from pkggen.sources.model import Use
     from tests.conftest import MakeRecord
 
 STARTED: Final = datetime(2026, 8, 23, 12, 0, 0, tzinfo=UTC)
@@ -42,9 +47,13 @@ def stated(text: str) -> Overrides:
     return read_overrides(text.encode(), "pkggen.yaml")
 
 
-def faults_of(record: Record, overrides: Overrides = NOTHING) -> list[PkggenError]:
+def faults_of(
+    record: Record,
+    overrides: Overrides = NOTHING,
+    by_sources: Mapping[Use, tuple[str, ...]] = MappingProxyType({}),
+) -> list[PkggenError]:
     with pytest.raises(PkggenError) as caught:
-        image_recipe(record, overrides)
+        image_recipe(record, overrides, by_sources)
     found = caught.value
     assert found.exit_code == 3
     return list(found.faults) if isinstance(found, Faults) else [found]
@@ -272,3 +281,20 @@ def test_a_real_unikernel(records: Path, record: Record) -> None:
     assert recipe.description == "MirageOS unikernel for Solo5 spt"
     assert recipe.homepage == "https://github.com/robur-coop/dns-primary-git"
     assert str(deb_version(recipe.version)) == "0~20260823120000Z-0pkggen1"
+
+
+def test_sources_state_what_the_record_does_not(records: Path, record: Record) -> None:
+    bare = real(records, "dns-primary-git")
+    full = replace(bare, image=record.image, solo5=record.solo5, started=STARTED)
+    uses = [source.use for source in linked_parts(full.switch) if not source.licences]
+    by_sources = dict.fromkeys(uses, ("ISC",))
+    recipe = image_recipe(full, NOTHING, by_sources)
+    assert recipe.licences.expression == (
+        "ISC AND LGPL-2.1-or-later WITH OCaml-LGPL-linking-exception AND MIT"
+    )
+    missing = uses.pop()
+    (fault,) = faults_of(full, by_sources=dict.fromkeys(uses, ("ISC",)))
+    assert fault.message == (
+        "the licence of 1 linked-in part(s) is not known: nothing is recorded for "
+        + (missing.path or missing.package)
+    )

@@ -12,12 +12,13 @@ from pkggen.errors import InputError
 from pkggen.recipe.licences import all_of, image_licences
 from pkggen.recipe.linked import LinkedPart
 from pkggen.recipe.model import LicenceTerm
+from pkggen.sources.model import Use
 
 LINKING = "OCaml-LGPL-linking-exception"
 
 
 def part(name: str, *licences: str, source: str | None = None) -> LinkedPart:
-    return LinkedPart(name=name, licences=licences, source=source)
+    return LinkedPart(name=name, licences=licences, source=source, use=Use("package", name))
 
 
 @pytest.mark.parametrize(

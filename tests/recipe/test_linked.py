@@ -7,6 +7,7 @@ import pytest
 from pkggen.errors import InputError
 from pkggen.opam.switch import read_switch
 from pkggen.recipe.linked import RUNTIMES, TOOLS, LinkedPart, linked_parts
+from pkggen.sources.model import Use
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,8 +48,18 @@ def test_the_root_is_linked_and_so_is_the_closure_of_what_it_needs() -> None:
 
 def test_licences_and_sources_are_those_of_the_sections() -> None:
     assert parts('depends: ["lib"]', section("lib", 'license: ["MIT" "Zlib"]')) == (
-        LinkedPart(name="app", licences=("ISC",), source="https://example.org/app.tar.gz"),
-        LinkedPart(name="lib", licences=("MIT", "Zlib"), source="https://example.org/lib.tar.gz"),
+        LinkedPart(
+            use=Use("package", "app"),
+            name="app",
+            licences=("ISC",),
+            source="https://example.org/app.tar.gz",
+        ),
+        LinkedPart(
+            use=Use("package", "lib"),
+            name="lib",
+            licences=("MIT", "Zlib"),
+            source="https://example.org/lib.tar.gz",
+        ),
     )
 
 

@@ -135,11 +135,23 @@ def test_a_sparse_member_of_pax_is_refused(tmp_path: Path) -> None:
         read(tmp_path, tar((member, data)))
 
 
-@pytest.mark.parametrize("cut", [1, 511, 512, 1023, 1024, 1025, 2048])
-def test_a_cut_archive_is_refused(tmp_path: Path, cut: int) -> None:
+@pytest.mark.parametrize(
+    ("length", "message"),
+    [
+        (511, "not a readable tar archive"),
+        (512, "is cut off"),
+        (1023, "is cut off"),
+        (1111, "is cut off"),
+        (1112, "unexpected end of data"),
+        (1536, "breaks off"),
+        (2047, "breaks off"),
+    ],
+)
+def test_a_cut_archive_is_refused(tmp_path: Path, length: int, message: str) -> None:
     data = tar(entry("a", b"x" * 600), form=tarfile.USTAR_FORMAT)
-    with pytest.raises(InputError):
-        read(tmp_path, data[: 512 + cut] if cut < 1025 else data[: 512 + 1024])
+    assert read(tmp_path, data[:2048]) == {"a": b"x" * 600}
+    with pytest.raises(InputError, match=message):
+        read(tmp_path, data[:length])
 
 
 def test_a_damaged_header_in_the_middle_is_refused(tmp_path: Path) -> None:
@@ -149,12 +161,14 @@ def test_a_damaged_header_in_the_middle_is_refused(tmp_path: Path) -> None:
         read(tmp_path, bytes(data))
 
 
-def test_a_negative_size_does_not_loop(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [-1, -512, -1024])
+def test_a_negative_size_does_not_loop(tmp_path: Path, size: int) -> None:
     data = bytearray(tar(entry("a", b"1"), entry("b", b"2"), form=tarfile.USTAR_FORMAT))
-    data[1024 + 124 : 1024 + 136] = b"\xff" * 11 + b"\x00"  # base 256, negative
+    data[1024 + 124 : 1024 + 136] = b"\xff" + size.to_bytes(11, "big", signed=True)  # base 256
     header = bytes(data[1024 : 1024 + 148]) + b" " * 8 + bytes(data[1024 + 156 : 1536])
     data[1024 + 148 : 1024 + 156] = b"%06o\0 " % sum(header)
-    with pytest.raises(InputError):
+    # Python versions with CVE-2025-8194 fixed call the header invalid, which ends the archive.
+    with pytest.raises(InputError, match=r"is cut off|breaks off or is damaged"):
         read(tmp_path, bytes(data))
 
 
@@ -163,7 +177,7 @@ def test_a_gigantic_extended_header_is_refused(tmp_path: Path, kind: bytes) -> N
     member = tarfile.TarInfo("x")
     member.type = kind
     member.size = 1 << 33
-    with pytest.raises(InputError, match="not a readable tar archive"):
+    with pytest.raises(InputError, match="a header of 8589934592 bytes"):
         read(tmp_path, member.tobuf(tarfile.GNU_FORMAT) + b"\0" * 4096)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from pkggen import __version__
 from pkggen.errors import DownloadError, InputError, VerificationError
+from pkggen.record import builder_web
 from pkggen.record.assemble import assemble
 from pkggen.record.builder_web import read_builder_web
 from pkggen.record.query import parse_query
@@ -220,6 +221,19 @@ def test_without_statement_the_hash_is_looked_up(web: BuilderWeb, get: Get) -> N
     assert f"/hash?sha256={image_hash(web, 1)}" in web.requests
     web.hash_route = False
     with pytest.raises(VerificationError, match="knows no build of hello-git with sha256"):
+        get("hello-git")
+
+
+def test_a_hash_of_another_job_confirms_nothing(web: BuilderWeb, get: Get) -> None:
+    web.job_json = web.etags = False
+    web.builds.append(Build("5" * 8 + NEW_UUID[8:], web.builds[1].files, job="other"))
+    with pytest.raises(VerificationError, match="knows no build of hello-git with sha256"):
+        get(f"hello-git/{NEW_UUID}")
+
+
+def test_files_have_a_limit(get: Get, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(builder_web, "MAX_METADATA_BYTES", 100)
+    with pytest.raises(DownloadError, match="longer than 100 bytes"):
         get("hello-git")
 
 

@@ -129,6 +129,14 @@ def test_a_trailing_byte_is_refused(tmp_path: Path) -> None:
         parsed(tmp_path, full({}) + b"\0")
 
 
+def test_lengths_must_be_the_shortest(tmp_path: Path) -> None:
+    whole = full({})
+    assert whole[:2] == b"\xa0\x81"
+    for data in (b"\xa0\x82\x00" + whole[2:], b"\xa0\x81\x02\x30\x00"):
+        with pytest.raises(InputError, match="a length is not DER"):
+            parsed(tmp_path, data)
+
+
 def test_every_cut_is_refused(tmp_path: Path) -> None:
     whole = full({"a": b"x"})
     for length in range(len(whole)):

@@ -1,0 +1,163 @@
+"""How fast `pkggen fetch` is, compared with curl and aria2c, which verify nothing.
+
+250 archives, 73 MB in all, from eight addresses of this machine that each answer after 60 ms.
+Everything is measured as the user sees it: a process that starts with an empty directory and ends
+when all files are there; for pkggen that includes reading the record, every recorded checksum, and
+inspecting the archives.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import cycle
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tests.sources import server
+from tests.sources.make import Package, checksum, export_text, tar_gz, write_record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FILES: Final = 250
+BYTES: Final = 73_000_000
+LATENCY_SECONDS: Final = 0.06
+HOSTS: Final = 8
+RUNS: Final = 5
+
+MOST_OF_CURL: Final = 1.15
+LEAST_OF_ARIA2C: Final = 1.5
+MOST_MEMORY: Final = 60 * 1024 * 1024
+
+ROOT: Final = Path(__file__).resolve().parent.parent.parent
+
+
+def main() -> int:
+    """Print the times and their ratios; return 1 when a goal is missed."""
+    with tempfile.TemporaryDirectory(prefix="pkggen-bench-") as work:
+        return _measure_all(Path(work))
+
+
+def _measure_all(work: Path) -> int:
+    served = work / "served"
+    served.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", server.__name__, str(served), "0", str(LATENCY_SECONDS)],
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+    )
+    try:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        urls = _make(served, port, work / "record")
+        pkggen = _pkggen(work)
+        times = {"pkggen": [], "curl": [], "aria2c": []}  # type: dict[str, list[float]]
+        for run in range(RUNS):
+            times["pkggen"].append(_timed(pkggen, work / f"pkggen{run}"))
+            for tool, fetch in (("curl", _curl), ("aria2c", _aria2c)):
+                if shutil.which(tool) is None:
+                    print(f"NO {tool}: not compared")
+                    continue
+                times[tool].append(_timed(lambda to, f=fetch: f(urls, to), work / f"{tool}{run}"))
+        again = _timed(pkggen, work / "pkggen0")
+        memory = _memory(work)
+    finally:
+        process.kill()
+        process.wait()
+    return _report(times, again, memory)
+
+
+def _make(served: Path, port: int, record: Path) -> list[str]:
+    """Write the files and a record of them; return the URLs."""
+    chance = random.Random(3)
+    weights = [chance.lognormvariate(0, 1.3) for _ in range(FILES)]
+    hosts = cycle(f"127.0.0.{1 + host}" for host in range(HOSTS))
+    packages = []
+    for number, weight in enumerate(weights):
+        data = tar_gz(chance.randbytes(max(1, int(BYTES * weight / sum(weights)))))
+        name = f"p{number:03}.tar.gz"
+        (served / name).write_bytes(data)
+        sums = tuple(str(checksum(kind, data)) for kind in ("sha256", "sha512"))
+        packages.append(Package(f"p{number:03}", f"http://{next(hosts)}:{port}/{name}", sums))
+    write_record(record, export_text(*packages))
+    return [package.url for package in packages if package.url is not None]
+
+
+def _timed(fetch: Callable[[Path], None], to: Path) -> float:
+    to.mkdir(exist_ok=True)
+    began = time.perf_counter()
+    fetch(to)
+    return time.perf_counter() - began
+
+
+def _pkggen(work: Path) -> Callable[[Path], None]:
+    def run(to: Path) -> None:
+        command = [sys.executable, "-m", "pkggen", "fetch", "--no-public-caches"]
+        _run([*command, "--cache", str(to), str(work / "record")])
+        assert sum(1 for _ in to.glob("download-cache/sha256/*/*")) == FILES
+
+    return run
+
+
+def _curl(urls: list[str], to: Path) -> None:
+    config = to.with_suffix(".config")
+    config.write_text("".join(f'url = "{url}"\nremote-name\n' for url in urls))
+    options = ["--silent", "--parallel", "--parallel-max", "16", "--output-dir", str(to)]
+    _run(["curl", *options, "--config", str(config)])
+    assert sum(1 for _ in to.iterdir()) == FILES
+
+
+def _aria2c(urls: list[str], to: Path) -> None:
+    listed = to.with_suffix(".list")
+    listed.write_text("\n".join(urls))
+    _run(["aria2c", "--quiet", "-j", "16", "--dir", str(to), "--input-file", str(listed)])
+    assert sum(1 for _ in to.iterdir()) == FILES
+
+
+def _run(command: list[str]) -> None:
+    subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
+
+
+def _memory(work: Path) -> int:
+    """Return the bytes that a fetch needs at its peak over a Python that does nothing."""
+    command = [sys.executable, "-m", "pkggen", "fetch", "--no-public-caches", "--cache"]
+    used = _peak([*command, str(work / "memory"), str(work / "record")])
+    return used - _peak([sys.executable, "-c", ""])
+
+
+def _peak(command: list[str]) -> int:
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_maxrss * 1024
+
+
+def _report(times: dict[str, list[float]], again: float, memory: int) -> int:
+    best = {tool: min(seconds) for tool, seconds in times.items() if seconds}
+    for tool, seconds in best.items():
+        print(f"{tool:<8} {seconds:6.2f} s (best of {RUNS}: {FILES} files, {BYTES / 1e6:.0f} MB)")
+    print(f"again    {again:6.2f} s (everything cached, all hashes computed again)")
+    print(f"memory   {memory / 2**20:6.1f} MiB over bare Python (goal {MOST_MEMORY / 2**20:.0f})")
+    missed = memory > MOST_MEMORY
+    if "curl" in best:
+        ratio = best["pkggen"] / best["curl"]
+        print(f"pkggen takes {ratio:.2f} x curl's time (goal: at most {MOST_OF_CURL})")
+        missed |= ratio > MOST_OF_CURL
+    if "aria2c" in best:
+        ratio = best["aria2c"] / best["pkggen"]
+        print(f"aria2c takes {ratio:.2f} x pkggen's time (goal: at least {LEAST_OF_ARIA2C})")
+        missed |= ratio < LEAST_OF_ARIA2C
+    return int(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

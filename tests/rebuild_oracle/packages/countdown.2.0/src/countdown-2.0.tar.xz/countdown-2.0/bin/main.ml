@@ -1,0 +1,1 @@
+let () = print_endline (Countdown.from (int_of_string Sys.argv.(1)))

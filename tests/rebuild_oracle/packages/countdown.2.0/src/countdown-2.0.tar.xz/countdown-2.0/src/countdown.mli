@@ -1,0 +1,2 @@
+val from : int -> string
+(** The numbers from [n] down to 0. *)

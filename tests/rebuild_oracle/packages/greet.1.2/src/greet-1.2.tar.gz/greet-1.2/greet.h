@@ -1,0 +1,2 @@
+const char *greeting(void);
+const char *greeter(void);

@@ -1,0 +1,3 @@
+#include "greet.h"
+
+const char *greeter(void) { return __FILE__; }

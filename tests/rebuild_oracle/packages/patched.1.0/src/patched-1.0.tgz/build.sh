@@ -1,0 +1,1 @@
+cat text.txt sub/other.txt >built.txt

@@ -1,0 +1,1 @@
+let () = Registry.add (Countdown.from 3); print_endline "registered"

@@ -1,0 +1,1 @@
+let all = ref [] let add name = all := name :: !all

@@ -1,0 +1,1 @@
+int registry_stub(void) { return 7; }

@@ -1,0 +1,1 @@
+external drops : int -> int = "rain_drops"
