@@ -19,7 +19,7 @@ $(BIN)/pkggen: pyproject.toml
 example: $(BIN)/pkggen  ## package the example record for Nix, and build it where Nix is installed
 	$(BIN)/pkggen nix examples/hello/record --overlay --output $(EXAMPLE)
 	@if command -v nix-build >/dev/null; then \
-	  set -ex; \
+	  set -e; \
 	  $(NIX_BUILD) $(EXAMPLE) --attr hello-unikernel --arg pkgs 'import ./tests/nixpkgs { }' \
 	    --out-link $(EXAMPLE)/result; \
 	  sha256sum examples/hello/record/bin/hello.hvt $(EXAMPLE)/result/$(HELLO); \

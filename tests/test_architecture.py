@@ -21,12 +21,24 @@ ALLOWED: Final = {
     "tree": {"errors"},
     "templating": set[str](),
     "opam": {"errors"},
-    "record": {"opam", "errors"},
-    "sources": {"opam", "process", "errors"},
+    "web": {"errors"},
+    "record": {"opam", "web", "errors"},
+    "sources": {"opam", "process", "web", "errors"},
     "recipe": {"record", "opam", "sources.hashes", "sources.model", "templating", "errors"},
     "targets": {"recipe", "record.model", "templating", "tree", "errors"},
     "publish": {"targets", "recipe.model", "tree", "errors"},
-    "cli": {"opam", "record", "sources", "recipe", "targets", "publish", "tree", "errors"},
+    "rebuild": {"record", "recipe", "sources", "opam", "process", "tree", "errors"},
+    "cli": {
+        "rebuild",
+        "opam",
+        "record",
+        "sources",
+        "recipe",
+        "targets",
+        "publish",
+        "tree",
+        "errors",
+    },
 }
 """Room and the rooms or modules that it may import; besides itself."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
+import io
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -18,8 +20,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code."""
     arguments = parser().parse_args(argv)
     from pkggen.cli.common import talk  # noqa: PLC0415 - not for --help
-    from pkggen.errors import BUG_EXIT_CODE, PkggenError  # noqa: PLC0415
+    from pkggen.errors import BUG_EXIT_CODE, PkggenError, ToolError  # noqa: PLC0415
 
+    if isinstance(sys.stdout, io.TextIOWrapper):  # as stderr is: no text is worth an exception
+        sys.stdout.reconfigure(errors="backslashreplace")
+    # A run is short: looking for cycles among a record's values costs more than it frees.
+    gc.set_threshold(50_000)
     try:
         return _run(arguments)
     except PkggenError as error:
@@ -27,13 +33,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # Who read our output has seen enough; keep Python from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # who read our output has seen enough
+        _mute()
         return 141
     except Exception as error:
         if os.environ.get("PKGGEN_TRACEBACK"):
             raise
+        if isinstance(error, OSError):
+            talk(f"the system refused: {error}\nhint: check the free space and the permissions")
+            _mute()
+            return ToolError.exit_code
         talk(
             f"this is a bug in pkggen: {type(error).__name__}: {error}\n"
             "hint: please report it with what PKGGEN_TRACEBACK=1 shows"
@@ -46,3 +55,8 @@ def _run(arguments: argparse.Namespace) -> int:
     code: int = command.run(arguments)
     sys.stdout.flush()
     return code
+
+
+def _mute() -> None:
+    """Keep Python from trying at exit to write what is left, and from complaining then."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -79,6 +79,22 @@ def parser() -> argparse.ArgumentParser:
             "download cache.",
         )
     )
+    _plan(
+        commands.add_parser(
+            "plan",
+            help="print how a recorded build is done again",
+            description="Print every step from the sources of a recorded build to its files.",
+        )
+    )
+    _rebuild(
+        commands.add_parser(
+            "rebuild",
+            help="build a record again and compare every byte",
+            description="Build a recorded build again from its sources, without network and "
+            "without opam, and compare every file with the record. Exits with 4 if one differs, "
+            "and says what may be the reason.",
+        )
+    )
     return top
 
 
@@ -137,25 +153,7 @@ def _fetch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-j", "--jobs", metavar="N", type=int, default=16, help="transfers at a time (default: 16)"
     )
-    parser.add_argument(
-        "--mirror",
-        metavar="URL",
-        action="append",
-        default=[],
-        help="a cache of opam archives, a URL or a directory, for what is not where it was "
-        "recorded; may be repeated",
-    )
-    parser.add_argument(
-        "--no-public-caches",
-        action="store_true",
-        help="do not ask opam.ocaml.org and opam.robur.coop for what is not elsewhere",
-    )
-    parser.add_argument("--offline", action="store_true", help="use no network")
-    parser.add_argument(
-        "--insecure-http",
-        action="store_true",
-        help="allow plain http where a checksum better than md5 is recorded",
-    )
+    _fetch_options(parser)
     parser.add_argument("--json", action="store_true", help="print results as JSON")
     _source_options(parser)
 
@@ -176,6 +174,78 @@ def _cache(parser: argparse.ArgumentParser) -> None:
     for action in (listing, collect, export):
         action.add_argument("sources", metavar="SOURCE", nargs="*", help=_SOURCE)
         _source_options(action)
+
+
+def _plan(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="SOURCE", help=_SOURCE)
+    parser.add_argument(
+        "--target",
+        choices=("record", "debian", "freebsd", "nixos"),
+        default="record",
+        help="whose operating system opam's variables tell of (default: what was recorded)",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    _source_options(parser)
+
+
+def _rebuild(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="SOURCE", help=_SOURCE)
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="DIR",
+        default="rebuild",
+        help="gets rebuild.sh, its sources, logs and the built files (default: rebuild)",
+    )
+    where = parser.add_argument_group("where to build").add_mutually_exclusive_group()
+    where.add_argument(
+        "--here", action="store_true", help="on this machine, at the recorded PREFIX (default)"
+    )
+    where.add_argument(
+        "--in-chroot",
+        action="store_true",
+        help="in a Debian chroot with the recorded system packages; needs mmdebstrap",
+    )
+    where.add_argument(
+        "--prepare", action="store_true", help="build nothing; only write what is needed for it"
+    )
+    parser.add_argument(
+        "--archive",
+        metavar="URL",
+        help="Debian archive for --in-chroot (default: https://deb.debian.org/debian); "
+        "snapshot.debian.org has old versions",
+    )
+    parser.add_argument(
+        "-j", "--jobs", metavar="N", type=int, default=1, help="processes at a time (default: 1)"
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="keep the PREFIX for other records, or the chroot"
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    _fetch_options(parser)
+    _source_options(parser)
+
+
+def _fetch_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--mirror",
+        metavar="URL",
+        action="append",
+        default=[],
+        help="a cache of opam archives, a URL or a directory, for what is not where it was "
+        "recorded; may be repeated",
+    )
+    parser.add_argument(
+        "--no-public-caches",
+        action="store_true",
+        help="do not ask opam.ocaml.org and opam.robur.coop for what is not elsewhere",
+    )
+    parser.add_argument("--offline", action="store_true", help="use no network")
+    parser.add_argument(
+        "--insecure-http",
+        action="store_true",
+        help="allow plain http where a checksum better than md5 is recorded",
+    )
 
 
 def _source_options(parser: argparse.ArgumentParser) -> None:

@@ -12,8 +12,6 @@ from pkggen.errors import InputError, PkggenError, printable
 from pkggen.recipe.linked import linked_parts
 from pkggen.recipe.overrides import MAX_BYTES, OVERRIDES_FILE, Overrides, read_overrides
 from pkggen.record.open import open_record
-from pkggen.sources.cache import Cache
-from pkggen.sources.licences import cached_licences
 from pkggen.sources.model import collect_sources
 
 if TYPE_CHECKING:
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pkggen.record.model import Record
+    from pkggen.sources.cache import Cache
     from pkggen.sources.model import Use
 
 
@@ -82,10 +81,16 @@ def source_licences(
         sources = collect_sources(record.switch) if silent else ()
     except PkggenError:
         return {}  # who needs what is wrong there reports it
+    if not sources:
+        return {}
+    from pkggen.sources.licences import cached_licences  # noqa: PLC0415 - git and more come along
+
     wanted = (source for source in sources if silent & set(source.users))
     return cached_licences(wanted, download_cache(arguments))
 
 
 def download_cache(arguments: argparse.Namespace) -> Cache:
     """Return the cache of sources below `--cache`, or below the user's cache directory."""
+    from pkggen.sources.cache import Cache  # noqa: PLC0415 - few commands need it
+
     return Cache((Path(arguments.cache) if arguments.cache else _user_cache()) / "download-cache")

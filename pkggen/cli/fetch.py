@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pkggen.cli.cache import recorded_sources
@@ -23,16 +24,10 @@ _MAX_JOBS: Final = 64
 
 def run(arguments: argparse.Namespace) -> int:
     """Fetch the sources of all records at once, each file once."""
-    choices = Choices(
-        mirrors=tuple(map(_mirror, arguments.mirror)),
-        public_caches=() if arguments.no_public_caches else PUBLIC_CACHES,
-        jobs=_jobs(arguments.jobs),
-        offline=arguments.offline,
-        insecure_http=arguments.insecure_http,
-    )
+    chosen = replace(choices(arguments), jobs=jobs_of(arguments.jobs))
     sources = recorded_sources(arguments)
-    with _progress(len(sources)) as progress:
-        results = fetch(sources, download_cache(arguments), choices, progress)
+    with progress(len(sources)) as tell:
+        results = fetch(sources, download_cache(arguments), chosen, tell)
     if arguments.json:
         json.dump({"sources": [_as_json(result) for result in results]}, sys.stdout, indent=2)
         print()
@@ -43,7 +38,26 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _jobs(jobs: int) -> int:
+def choices(arguments: argparse.Namespace) -> Choices:
+    """Return how the options that all fetching commands share say to fetch.
+
+    Raises:
+        UsageError: a mirror is not secure.
+    """
+    return Choices(
+        mirrors=tuple(map(_mirror, arguments.mirror)),
+        public_caches=() if arguments.no_public_caches else PUBLIC_CACHES,
+        offline=arguments.offline,
+        insecure_http=arguments.insecure_http,
+    )
+
+
+def jobs_of(jobs: int) -> int:
+    """Return the number that `--jobs` gives.
+
+    Raises:
+        UsageError: it is not from 1 to 64.
+    """
     if not 1 <= jobs <= _MAX_JOBS:
         raise UsageError(f"--jobs is from 1 to {_MAX_JOBS}")
     return jobs
@@ -77,7 +91,7 @@ def _as_json(result: Fetched) -> dict[str, object]:
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[Callable[[Event], None]]:
+def progress(total: int) -> Iterator[Callable[[Event], None]]:
     """Show a bar on a terminal, else one line for each file."""
     if not sys.stderr.isatty():
         yield lambda event: talk(_line(event))

@@ -119,7 +119,11 @@ def _apply(tree: Tree, arguments: argparse.Namespace) -> tuple[Change, ...]:
 
 def _print(outcomes: list[_Outcome], arguments: argparse.Namespace) -> None:
     if arguments.json:
-        json.dump({"results": [_as_json(outcome) for outcome in outcomes]}, sys.stdout, indent=2)
+        json.dump(
+            {"results": [_as_json(outcome, diff=arguments.diff) for outcome in outcomes]},
+            sys.stdout,
+            indent=2,
+        )
         print()
         return
     for outcome in outcomes:
@@ -132,7 +136,7 @@ def _print(outcomes: list[_Outcome], arguments: argparse.Namespace) -> None:
             print(f"commit    {outcome.commit_message}")
 
 
-def _as_json(outcome: _Outcome) -> dict[str, object]:
+def _as_json(outcome: _Outcome, *, diff: bool) -> dict[str, object]:
     if outcome.error is not None:
         return {
             "source": outcome.source,
@@ -141,7 +145,10 @@ def _as_json(outcome: _Outcome) -> dict[str, object]:
         }
     result: dict[str, object] = {
         "source": outcome.source,
-        "files": [{"path": str(c.path), "change": str(c.kind)} for c in outcome.changes],
+        "files": [
+            {"path": str(c.path), "change": str(c.kind)} | ({"diff": c.diff} if diff else {})
+            for c in outcome.changes
+        ],
     }
     if outcome.recipe is not None:
         result["name"] = outcome.recipe.name

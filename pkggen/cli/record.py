@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pkggen.cli.common import source_opener
-from pkggen.errors import UsageError
+from pkggen.errors import UsageError, printable
 from pkggen.record.saved import save
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
     with source_opener(arguments) as opened:
         record = _timed(opened(arguments.source), started, finished)
         save(record, Path(arguments.output))
-    print(arguments.output)
+    print(printable(arguments.output))
     return 0
 
 

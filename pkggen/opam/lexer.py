@@ -32,9 +32,7 @@ _ENVOP: Final = r"(?:\+=|:=|=\+=|=\+|=:)"
 
 # A group holds the token; the blanks behind it are matched with it.
 skip: Final = re.compile(SKIP).match
-atom: Final = re.compile(
-    rf'(?:"([^"\\\r]*+)"(?!")|({IDENT})|(-?[0-9][0-9_]*+)){SKIP}'
-).match
+atom: Final = re.compile(rf'(?:"([^"\\\r]*+)"(?!")|({IDENT})|(-?[0-9][0-9_]*+)){SKIP}').match
 operator: Final = re.compile(rf"(?:({_RELOP})|({_ENVOP})){SKIP}").match
 long_string: Final = re.compile(rf'"""({_LONG})"""{SKIP}', re.DOTALL).match
 short_string: Final = re.compile(rf'"({_SHORT})"{SKIP}', re.DOTALL).match

@@ -170,10 +170,14 @@ def decoded(data: bytes, file: str) -> str:
 
 
 def _contradictions(switch: SwitchExport) -> list[PkggenError]:
-    """Return an error for each installed package whose section is of another version."""
+    """Return an error for each package installed twice, or with a section of another version."""
     faults: list[PkggenError] = []
+    seen: set[str] = set()
     for full in switch.installed:
         name, _, version = full.partition(".")
+        if name in seen:
+            faults.append(InputError(f"{name} is installed twice", where=switch.file))
+        seen.add(name)
         if name in switch.packages and str(switch.packages[name].version) != version:
             faults.append(
                 InputError(

@@ -111,9 +111,9 @@ class PackagePlan:
     patches: tuple[str, ...]
     """Patches applied with `patch -p1`, in order."""
     inherits: tuple[str, ...]
-    """Packages whose `exports` hold for its commands: all that it depends on, in order."""
+    """Packages whose `exports` hold for its commands, of all that it depends on, in order."""
     environment: tuple[Setting, ...]
-    """What it sets for its own commands, after that."""
+    """What it sets for its own commands, before that."""
     commands: tuple[tuple[Text, ...], ...]
     """Argument lists, run in the build directory, in order: build, then install."""
     exports: tuple[Setting, ...]

@@ -321,8 +321,9 @@ class _Planner:
         plans: dict[str, PackagePlan] = {}
         for name in order:
             closures[name] = set(edges[name]).union(*(closures[need] for need in edges[name]))
-            exporters = (other for other in order if other in closures[name])
-            inherits = tuple(other for other in exporters if plans[other].exports)
+            # opam folds a set of names into a list (`OpamEnv.compute_updates`): the last one first.
+            backwards = sorted(closures[name], key=lambda other: (other.lower(), other))[::-1]
+            inherits = tuple(other for other in backwards if plans[other].exports)
             plans[name] = self._package(name, edges[name], inherits)
         return list(plans.values())
 

@@ -118,10 +118,11 @@ def _entering(package: PackagePlan) -> Iterator[Shell]:
     if package.source is not None:
         yield Shell(f'unpack {shell.word(package.source.file_name)} "$directory"')
     yield Shell(f'enter {shell.words((package.name, package.version))} "$directory"')
-    for name in package.inherits:
-        yield Shell(f"inherit {shell.word(name)}")
+    # In opam, too, what other packages export comes after, and wins (`OpamEnv.get_full`).
     for setting in package.environment:
         yield _set(setting)
+    for name in package.inherits:
+        yield Shell(f"inherit {shell.word(name)}")
     for placed in package.placed:
         yield Shell(f"place {shell.words((placed.source.file_name, placed.path))}")
 

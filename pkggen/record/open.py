@@ -6,13 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pkggen.errors import InputError
-from pkggen.record.archive import is_archive, read_archive
 from pkggen.record.artifact import RawBuild, open_file
 from pkggen.record.assemble import assemble
-from pkggen.record.builder_web import read_builder_web
 from pkggen.record.directory import read_directory
 from pkggen.record.elf import ELF_MAGIC
-from pkggen.record.exec import read_exec
 from pkggen.record.query import FORMS, parse_query
 
 if TYPE_CHECKING:
@@ -55,6 +52,8 @@ def open_record(  # noqa: PLR0913 - each is a choice of the caller
         Faults: several of these.
     """
     if (raw := _local(source, spool)) is None:
+        from pkggen.record.builder_web import read_builder_web  # noqa: PLC0415 - see `_local`
+
         query = parse_query(source, server, platform)
         if query is None:
             raise InputError("no such path, and no name of a build", where=source, hint=FORMS)
@@ -82,6 +81,10 @@ def _local(source: str, spool: Path) -> RawBuild | None:
         return None
     if not path.is_file():
         raise InputError("neither a file nor a directory", where=source)
+    # Most records are directories; the other readers cost 20 ms to load.
+    from pkggen.record.archive import is_archive, read_archive  # noqa: PLC0415
+    from pkggen.record.exec import read_exec  # noqa: PLC0415
+
     with open_file(path) as file:
         head = file.read(512)
     if head.startswith(_EXEC_START):

@@ -64,7 +64,7 @@ _TOLD_CANDIDATES: Final = 10
 
 _POINTER: Final = b"version https://git-lfs.github.com/spec/v1\n"
 
-_MODES: Final = {b"100644": 0o644, b"100664": 0o644, b"100755": 0o755, b"120000": 0o777}
+_MODES: Final = {b"100644": 0o644, b"100755": 0o755, b"120000": 0o777}
 _SYMLINK: Final = b"120000"
 _SUBMODULE: Final = b"160000"
 
@@ -167,8 +167,8 @@ def fetch_git(  # noqa: PLR0913 - each is one decision of the caller
         show: Is told each command before it runs.
 
     Raises:
-        InputError: no commit is given, it is ambiguous, an address is not acceptable, or the tree
-            holds something that no safe tar can hold.
+        InputError: no commit is given, it is ambiguous, an address is not acceptable, the tree
+            holds something that no safe tar can hold, or the tar cannot be written.
         DownloadError: the server does not give the commit or a submodule.
         ToolError: git is missing or fails.
     """
@@ -181,22 +181,31 @@ def fetch_git(  # noqa: PLR0913 - each is one decision of the caller
         )
     if not _NAME.fullmatch(name):
         raise InputError(f"{name!r} cannot be the name of a directory", where=address)
-    with tempfile.TemporaryDirectory(prefix=f".{tar.name[:100]}-", dir=tar.parent) as work:
-        git = _Git(directory=Path(work), timeout=timeout, show=show)
-        git.run("init", "--quiet", "--bare", "--template=", work)
-        with Path(work, "config").open("a", encoding="utf-8") as config:
-            config.write(_CONFIG)
-        full = _obtain(git, address, commit)
-        content = _Content()
-        _collect(git, content, _Place(path=b"", url=address, commit=full), local=local)
-        _check(content, address)
-        committed = _committed(git, full, address)
-        part = Path(work, "part.tar")
-        hashes, pointers = _pack(git, content, part, f"{name}-{full[:8]}", committed)
-        nar = hash_tar(part)
-        part.replace(tar)
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{tar.name[:100]}-", dir=tar.parent) as work:
+            git = _Git(directory=Path(work), timeout=timeout, show=show)
+            return _fetched(git, address, commit, tar, name=name, local=local)
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", where=str(tar)) from error
+
+
+def _fetched(  # noqa: PLR0913 - the arguments of `fetch_git`
+    git: _Git, url: str, commit: str, tar: Path, *, name: str, local: bool
+) -> GitTree:
+    git.run("init", "--quiet", "--bare", "--template=", str(git.directory))
+    with (git.directory / "config").open("a", encoding="utf-8") as config:
+        config.write(_CONFIG)
+    full = _obtain(git, url, commit)
+    content = _Content()
+    _collect(git, content, _Place(path=b"", url=url, commit=full), local=local)
+    _check(content, url)
+    committed = _committed(git, full, url)
+    part = git.directory / "part.tar"
+    hashes, pointers = _pack(git, content, part, f"{name}-{full[:8]}", committed)
+    nar = hash_tar(part)
+    part.replace(tar)
     return GitTree(
-        url=address,
+        url=url,
         commit=full,
         tar=tar,
         hashes=hashes,
@@ -223,7 +232,7 @@ def _checked_address(url: str, *, local: bool) -> str:
         _ = parts.port
     except ValueError as error:
         raise InputError(f"is no URL: {error}", where=where) from None
-    if not _ADDRESS.fullmatch(url) or url.startswith("-") or "::" in url.partition("/")[0]:
+    if not _ADDRESS.fullmatch(url):
         raise InputError("is no address of a git repository", where=where)
     if "@" in parts.netloc:
         raise InputError("has a user name or password in it", where=parts.hostname)
@@ -525,8 +534,8 @@ def _gitmodules(git: _Git, place: _Place, files: Sequence[_Entry]) -> dict[bytes
         said = git.run(
             "config", f"--blob={blobs[0]}", "--no-includes", "-z", "--list", limit=_GITMODULES_BYTES
         )
-    except process.ExitError as error:
-        raise InputError(f".gitmodules cannot be read: {error.said}", where=str(place)) from error
+    except (process.ExitError, process.OutputLimitError) as error:
+        raise InputError(f".gitmodules: {error.message}", where=str(place)) from error
     paths: dict[bytes, list[bytes]] = {}
     urls: dict[bytes, list[str]] = {}
     for line in said.split(b"\0")[:-1]:

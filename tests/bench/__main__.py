@@ -82,7 +82,8 @@ def main() -> None:
 
 def show(*cells: str) -> None:
     """Print one line of the table."""
-    print(*(f"{cell:{width}}" for cell, width in zip(cells, COLUMNS, strict=False)))
+    cells_in_columns = zip(cells, COLUMNS, strict=False)
+    print(*(f"{cell:{width}}" for cell, width in cells_in_columns))  # noqa: T201 - a report
 
 
 def parse_rows(directory: Path) -> Iterator[Sequence[str]]:
@@ -257,9 +258,9 @@ def compiled_peer(directory: Path) -> Path:
         raise SkippedError(f"the OCaml library {LIBRARY} is missing")
     source = Path(__file__).with_name("parse_time.ml")
     shutil.copy(source, directory)
+    options = ("-package", f"{LIBRARY},unix", "-linkpkg", "-o", "parse_time")
     subprocess.run(
-        [finder, "ocamlopt", "-package", f"{LIBRARY},unix", "-linkpkg"]
-        + [source.name, "-o", "parse_time"],
+        [finder, "ocamlopt", *options, source.name],
         cwd=directory,
         stderr=subprocess.DEVNULL,
         check=True,

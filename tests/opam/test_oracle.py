@@ -47,7 +47,7 @@ SNIPPETS: Final = (
     'depends: ["ocaml" {>= "4.08" & < "5.0~"} "a" | "b" {build} & ("c" | "d") # note\n]\n',
     'setenv: [PATH += "%{bin}%" FOO =: "" BAR =+= "x"] {x:y}\n',
     'url {\n  src: "https://e.org/a.tbz" (* (* in *) out *)\n  checksum: ["md5=0" "sha256=1"]\n}\n',
-    'description: """\\\nA "quoted" word \\"""and more\r\n"""\nextra-source "a.patch" { x: -1_0 }\n',
+    'description: """\\\nA "quoted" word \\"""and more\r\n"""\nextra-source "a" { x: -1_0 }\n',
     'flags: [ conf light-uninstall ] available: arch != "x86" | _+b:c = true\n',
     'x: [a+b a+_:c _+a 1 -2 3_ [[] ()] {} 4 {1 {2}}] y: ? ! ?z w {} v "q" {}\n',
 )  # fmt: skip

@@ -461,7 +461,7 @@ def test_time_is_linear(piece: str) -> None:
         return min(times)
 
     # Twice the expected factor, for a loaded machine; a quadratic parser has 64.
-    assert took(16_000) < 24 * took(2000)
+    assert took(8000) < 24 * took(1000)
 
 
 @given(st.text())

@@ -79,6 +79,8 @@ def write_record(directory: Path, text: str) -> Path:
     """Write the files that orb leaves."""
     directory.mkdir(parents=True)
     (directory / "opam-switch").write_text(text)
-    (directory / "build-environment").write_text("PREFIX=/tmp/myswitch\nSOURCE_DATE_EPOCH=1\nOS_FAMILY=debian\nOS=linux")
+    (directory / "build-environment").write_text(
+        "PREFIX=/tmp/myswitch\nSOURCE_DATE_EPOCH=1\nOS_FAMILY=debian\nOS=linux"
+    )
     (directory / "system-packages").write_text("gcc=4:12.2.0-3\n")
     return directory

@@ -257,9 +257,15 @@ def test_what_a_checkout_converts_is_reported(repo: Repo, out: Path) -> None:
 def test_lfs_pointers_are_reported_and_kept(repo: Repo, out: Path) -> None:
     pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize 5\n" % (b"0" * 64)
     about = b"see version https://git-lfs.github.com/spec/v1\n"
+    (repo.path / "link").symlink_to(pointer.decode())
     tree = fetch(repo, repo.commit({"big.bin": pointer, "text": about}), out)
     assert tree.lfs_pointers == ("big.bin",)
     assert content(tree, "big.bin") == pointer
+
+
+def test_group_writable_file_of_old_repositories(repo: Repo, out: Path) -> None:
+    blob = repo.git("hash-object", "-w", "--stdin", stdin=b"x")
+    assert members(fetch(repo, repo.raw_tree((b"100664", b"old", blob)), out))["old"].mode == 0o644
 
 
 def test_commit_without_files(repo: Repo, out: Path) -> None:
@@ -523,8 +529,8 @@ def test_submodules_of_servers_that_give_no_single_commit(
 ) -> None:
     inner, outer = make("inner"), make("outer")
     within = inner.commit({"i": b"1"})
-    inner.git("branch", "topic/clash")
     inner.commit({"i": b"2"})
+    inner.git("branch", "topic/clash")
     outer.commit({".gitmodules": b'[submodule "i"]\n\tpath = sub\n\turl = ../inner\n'})
     outer.git("branch", "topic")
     outer.link("sub", within)
@@ -586,6 +592,15 @@ def test_git_is_missing(repo: Repo, out: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(ToolError, match="git is not installed") as caught:
         fetch(repo, commit, out)
     assert caught.value.hint is not None
+
+
+def test_place_that_cannot_be_written(repo: Repo, out: Path) -> None:
+    commit = repo.commit({"a": b""})
+    with pytest.raises(InputError, match="cannot be written: No such file"):
+        fetch(repo, commit, out.parent / "missing" / "lib.tar")
+    out.mkdir()
+    with pytest.raises(InputError, match="cannot be written: Is a directory"):
+        fetch(repo, commit, out)
 
 
 # Addresses
@@ -775,6 +790,14 @@ def test_gitmodules_that_is_a_link_is_not_read(
         fetch(repo, commit, out)
 
 
+def test_gitmodules_that_is_too_long(repo: Repo, out: Path) -> None:
+    stated = b'[submodule "s"]\n' + b"\tpath = sub\n" * 100_000
+    repo.commit({".gitmodules": stated})
+    repo.link("sub", "d" * 40)
+    with pytest.raises(InputError, match="printed more than"):
+        fetch(repo, repo.commit_index(), out)
+
+
 def test_missing_commit_of_a_submodule(make: Callable[[str], Repo], out: Path) -> None:
     inner, outer = make("inner"), make("outer")
     inner.commit({"a": b""})
@@ -940,7 +963,8 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str],
         script.write_text(
             "#!/bin/sh\n"
             'printf "%s\\n" "$@" > "$0.arguments"\n'
-            'echo "$GIT_CONFIG_NOSYSTEM $NIX_HASH_ALGO $NIX_PREFETCH_GIT_CHECKOUT_HOOK"'
+            'echo "$GIT_CONFIG_GLOBAL $GIT_ALLOW_PROTOCOL $NIX_HASH_ALGO"'
+            ' "$NIX_PREFETCH_GIT_CHECKOUT_HOOK"'
             ' > "$0.env"\n'
             "while [ $# -gt 0 ]; do case $1 in --url|--rev) shift 2;;\n"
             "--quiet|--fetch-submodules) shift;; *) exit 1;; esac; done\n"
@@ -968,7 +992,7 @@ def test_nix_prefetch_git_agrees_or_fails(
     assert confirm(tree) == ("nix-prefetch-git",)
     arguments = script.with_name("nix-prefetch-git.arguments").read_text().split()
     assert arguments == ["--quiet", "--fetch-submodules", "--url", repo.url, "--rev", commit]
-    assert script.with_name("nix-prefetch-git.env").read_text() == "1 sha256 \n"
+    assert script.with_name("nix-prefetch-git.env").read_text() == ("/dev/null file sha256 \n")
     stand_in(json.dumps(facts | {"sha256": "0" * 52}))
     with pytest.raises(VerificationError, match="nix-prefetch-git says sha256-AAAA"):
         confirm(tree)

@@ -162,6 +162,12 @@ def test_what_cannot_be_hashed_on_disk(tmp_path: Path, special: str) -> None:
         nar.hash_path(tmp_path / special)
 
 
+@pytest.mark.skipif(not Path("/proc/version").exists(), reason="NO /proc: it is not Linux")
+def test_file_that_has_more_than_it_says() -> None:
+    with pytest.raises(InputError, match="is damaged, or changes"):
+        nar.hash_path(Path("/proc/version"))
+
+
 # Tars
 
 
@@ -240,6 +246,16 @@ def test_hostile_members(tmp_path: Path, members: list[tarfile.TarInfo], fault: 
         nar.hash_tar(tmp_path / "tar")
     assert fault in caught.value.message
     assert caught.value.where == str(tmp_path / "tar")
+
+
+def test_sparse_member_is_refused(tmp_path: Path) -> None:
+    """A few bytes could stand for any number of zeros."""
+    with (tmp_path / "hole").open("wb") as file:
+        file.truncate(10_000_000)
+    command = ["tar", "--sparse", "--format=gnu", "-cf", "packed.tar", "hole"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    with pytest.raises(InputError, match="is neither file"):
+        nar.hash_tar(tmp_path / "packed.tar")
 
 
 def test_all_hostile_members_are_named(tmp_path: Path) -> None:

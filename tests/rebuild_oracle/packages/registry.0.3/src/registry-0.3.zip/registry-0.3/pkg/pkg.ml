@@ -7,18 +7,15 @@ let write file text =
 let run command = if Sys.command command <> 0 then exit 1
 
 let () =
-  let arguments = List.tl (List.tl (Array.to_list Sys.argv)) in
-  let prefix = List.nth arguments (List.length arguments - 1) in
-  write "options.txt" (String.concat "\n" arguments);
-  let countdown = "$OPAM_SWITCH_PREFIX/lib/countdown" in
-  run ("ocamlfind ocamlopt -version >/dev/null 2>&1; ocamlc -c registry.mli && ocamlopt -g -c registry.ml");
-  run ("ocamlopt -a -o registry.cmxa registry.cmx && ocamlc -c registry.ml && ocamlc -a -o registry.cma registry.cmo");
-  run (Printf.sprintf "ocamlopt -I %s countdown.cmxa registry.cmxa main.ml -o main.native" countdown);
-  run "ocamlmklib -o registry_stubs stub.c";
+  write "options.txt" (String.concat "\n" (List.tl (Array.to_list Sys.argv)));
+  run "ocamlc -c registry.mli && ocamlopt -g -c registry.ml";
+  run "ocamlopt -a -o registry.cmxa registry.cmx";
+  run "ocamlc -c registry.ml && ocamlc -a -o registry.cma registry.cmo";
+  run "ocamlopt -I $OPAM_SWITCH_PREFIX/lib/countdown countdown.cmxa registry.cmxa main.ml -o main.native";
+  run "ocamlc -c stub.c && ocamlmklib -o registry_stubs stub.o";
   run "chmod 600 data/secret.txt";
   write "registry.install"
-    (Printf.sprintf
-       {|lib: ["META" "registry.cmi" "registry.cmxa" "registry.a" "registry.cma" "?registry.cmxs"
+    {|lib: ["META" "registry.cmi" "registry.cmxa" "registry.a" "registry.cma" "?registry.cmxs"
   "registry.mli" {"sub/dir/interface.mli"}]
 libexec: ["pkg/helper.sh"]
 lib_root: ["data/root.txt" {"registry-root.txt"}]
@@ -32,5 +29,4 @@ etc: ["data/registry.conf"]
 doc: ["README.md" "data/root.txt" {"deep/er/root.txt"}]
 man: ["data/registry.1" "data/registry.3x" "data/page" {"man5/registry.5"}]
 stublibs: ["dllregistry_stubs.so"]
-misc: ["data/root.txt" {"%s/odd/place.txt"}]
-|} prefix)
+|}

@@ -1,1 +1,0 @@
-let shape drops = String.make drops (Char.chr 126) ^ __FILE__

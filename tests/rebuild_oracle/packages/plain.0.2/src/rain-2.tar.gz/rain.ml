@@ -1,1 +1,0 @@
-external drops : int -> int = "rain_drops"
