@@ -7,8 +7,9 @@ Redirects are answers like others: the caller decides whether to follow them.
 
 from __future__ import annotations
 
+import _thread
+import ipaddress
 import os
-import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +24,8 @@ from pkggen.errors import DownloadError, PkggenError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    import requests
+    from requests import PreparedRequest
+    from requests.adapters import HTTPAdapter
 
 MAX_REDIRECTS: Final = 5
 """How many redirects in a row are followed."""
@@ -83,6 +85,9 @@ class Sink(Protocol):
     What they raise should be a `PkggenError`: an `OSError` is taken for one of the network.
     """
 
+    def headers(self) -> Mapping[str, str]:
+        """Get ready and return what the request needs, e.g. `Range`."""
+
     def begin(self, answer: Answer) -> None:
         """Look at the headers; raise to refuse the body."""
 
@@ -93,24 +98,15 @@ class Sink(Protocol):
         """The body is complete; this is not bound by the deadline."""
 
 
-def new_session(connections: int = 1) -> requests.Session:
-    """Return a session that keeps up to so many connections to each server."""
-    import requests  # noqa: PLC0415 - takes 100 ms
-    from requests.adapters import HTTPAdapter  # noqa: PLC0415 - comes with it
+def new_adapter(connections: int = 1) -> HTTPAdapter:
+    """Return what keeps up to so many connections to each server and may be used by all threads.
 
-    session = requests.Session()
-    session.headers["User-Agent"] = f"pkggen/{__version__}"
-    # Lengths and hashes are those of the file itself, and nothing can be blown up.
-    session.headers["Accept-Encoding"] = "identity"
-    # Even when told not to follow, requests parses the target and reads the whole body.
-    session.get_redirect_target = lambda _: None  # type: ignore[assignment, method-assign]
-    # The environment is asked here and in `_proxies`: for each request that would cost more than
-    # the request. No ~/.netrc either: sources are public.
-    session.trust_env = False
-    session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(pool_connections=64, pool_maxsize=connections))
-    return session
+    A session on top of it would cost more than the request: it looks for proxies, passwords and
+    cookies in a dozen places each time. None of these is wanted here but the proxies.
+    """
+    from requests.adapters import HTTPAdapter  # noqa: PLC0415 - takes 100 ms
+
+    return HTTPAdapter(pool_connections=64, pool_maxsize=connections)
 
 
 def redirect_target(url: str, answer: Answer) -> str:
@@ -137,6 +133,15 @@ def redirect_target(url: str, answer: Answer) -> str:
     return target
 
 
+def is_loopback(url: str) -> bool:
+    """Return whether an address is one of this machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 _S = TypeVar("_S", bound=Sink)
 
 
@@ -145,34 +150,31 @@ class Transfer(Generic[_S]):
 
     def __init__(  # noqa: PLR0913 - each is a choice of the caller
         self,
-        session: requests.Session,
+        adapter: HTTPAdapter,
         url: str,
         sink: _S,
         *,
         patience: Patience,
         limit: int,
-        headers: Mapping[str, str],
         received: Callable[[Transfer[_S]], None],
         done: Callable[[Transfer[_S]], None],
     ) -> None:
         """Keep the parts.
 
         Args:
-            session: From `new_session`.
+            adapter: From `new_adapter`.
             url: What to get.
             sink: Receives the body.
             patience: How long to wait.
             limit: Most bytes to accept.
-            headers: Of the request.
             received: Called in the transfer's thread when the body is complete.
             done: Called in the transfer's thread at its very end.
         """
         self.url = url
         self.sink = sink
-        self._session = session
+        self._adapter = adapter
         self._patience = patience
         self._limit = limit
-        self._headers = headers
         self._on_received = received
         self._on_done = done
         self.is_done = False
@@ -186,7 +188,8 @@ class Transfer(Generic[_S]):
     def start(self) -> None:
         """Send the request."""
         self._began = time.monotonic()
-        threading.Thread(target=self._work, daemon=True).start()
+        # A `threading.Thread` would make us wait until it runs, sixteen times in a row.
+        _thread.start_new_thread(self._work, ())
 
     @property
     def deadline(self) -> float:
@@ -218,13 +221,12 @@ class Transfer(Generic[_S]):
 
     def _work(self) -> None:
         try:
-            with self._session.get(
-                self.url,
-                headers=self._headers,
-                proxies=_proxies(*urlsplit(self.url)[:2]),
+            with self._adapter.send(
+                _prepared(self.url, self.sink.headers()),
                 stream=True,
-                allow_redirects=False,
                 timeout=(self._patience.connect_seconds, self._patience.silence_seconds),
+                verify=os.environ.get("REQUESTS_CA_BUNDLE") or True,
+                proxies=_proxies(*urlsplit(self.url)[:2]),
             ) as response:
                 self._answer = self._checked(response)
                 if self._answer.status in {200, 206}:
@@ -279,11 +281,22 @@ class Transfer(Generic[_S]):
         return error
 
 
+def _prepared(url: str, headers: Mapping[str, str]) -> PreparedRequest:
+    from requests import PreparedRequest  # noqa: PLC0415 - takes 100 ms
+
+    request = PreparedRequest()
+    # Lengths and hashes are those of the file itself, and nothing can be blown up.
+    own = {"User-Agent": f"pkggen/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
+    request.prepare(method="GET", url=url, headers=own | dict(headers))
+    return request
+
+
 @cache
 def _proxies(scheme: str, server: str) -> dict[str, str]:
     from requests.utils import get_environ_proxies  # noqa: PLC0415 - takes 100 ms
 
-    return dict(get_environ_proxies(f"{scheme}://{server}/"))
+    url = f"{scheme}://{server}/"
+    return {} if is_loopback(url) else dict(get_environ_proxies(url))
 
 
 def _retry_after(text: str) -> float | None:

@@ -34,14 +34,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # who read our output has seen enough
-        _mute()
         return 141
     except Exception as error:
         if os.environ.get("PKGGEN_TRACEBACK"):
             raise
         if isinstance(error, OSError):
             talk(f"the system refused: {error}\nhint: check the free space and the permissions")
-            _mute()
             return ToolError.exit_code
         talk(
             f"this is a bug in pkggen: {type(error).__name__}: {error}\n"
@@ -55,8 +53,3 @@ def _run(arguments: argparse.Namespace) -> int:
     code: int = command.run(arguments)
     sys.stdout.flush()
     return code
-
-
-def _mute() -> None:
-    """Keep Python from trying at exit to write what is left, and from complaining then."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -12,7 +12,7 @@ DEFAULT_SERVER: Final = "https://builds.robur.coop"
 _EPILOG: Final = """\
 exit codes:
   0   done
-  1   --check found something to change
+  1   --check found something to change, or `lint` a breach of a rule
   2   usage: the command line is wrong
   3   bad input: a record, pkggen.yaml or an existing file is not acceptable
   4   verification: bytes do not have the recorded hash
@@ -86,6 +86,25 @@ def parser() -> argparse.ArgumentParser:
             description="Print every step from the sources of a recorded build to its files.",
         )
     )
+    _update(
+        commands.add_parser(
+            "update",
+            help="update a package in a checkout of nixpkgs",
+            description="Generate a package in a checkout of nixpkgs anew, in its place, from the "
+            "newest build, and print what changed as the JSON that nixpkgs' "
+            "maintainers/scripts/update.nix wants of an update script with the feature `commit`. "
+            "The variables UPDATE_NIX_ATTR_PATH, UPDATE_NIX_PNAME and UPDATE_NIX_OLD_VERSION, "
+            "where they are set, must fit.",
+        )
+    )
+    _lint(
+        commands.add_parser(
+            "lint",
+            help="check generated packages against the rules of a distribution",
+            description="Check generated packages against the rules of a distribution, as far as "
+            "the files alone tell. Exits with 1 if a rule is broken.",
+        )
+    )
     _rebuild(
         commands.add_parser(
             "rebuild",
@@ -108,6 +127,17 @@ def _nix(parser: argparse.ArgumentParser) -> None:
         "--nixpkgs",
         metavar="DIR",
         help="write into a checkout of nixpkgs and print the commit message",
+    )
+    parser.add_argument(
+        "--commit",
+        action="store_true",
+        help="with --nixpkgs: commit each package, after its maintainer where nixpkgs' list has no "
+        "such entry; never pushes",
+    )
+    parser.add_argument(
+        "--pr-text",
+        metavar="FILE",
+        help="with --nixpkgs: write the text of a pull request; `-` prints it",
     )
     what = parser.add_argument_group("what to write besides the packages")
     what.add_argument("--overlay", action="store_true", help="overlay.nix and default.nix")
@@ -186,6 +216,29 @@ def _plan(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     _source_options(parser)
+
+
+def _update(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="SOURCE", help=_SOURCE)
+    parser.add_argument(
+        "--nixpkgs", metavar="DIR", required=True, help="checkout of nixpkgs that has the package"
+    )
+    parser.add_argument(
+        "--config", metavar="FILE", help="default: pkggen.yaml here, if there is one"
+    )
+    _source_options(parser)
+
+
+def _lint(parser: argparse.ArgumentParser) -> None:
+    targets = parser.add_subparsers(title="targets", metavar="TARGET", dest="target", required=True)
+    nix = targets.add_parser(
+        "nix",
+        help="nixpkgs' rules",
+        description="Check packages for Nix against nixpkgs' rules: all that `pkggen nix` wrote, "
+        "or in a checkout of nixpkgs the packages that pkggen made.",
+    )
+    nix.add_argument("directory", metavar="DIR", help="holds pkgs/by-name")
+    nix.add_argument("--json", action="store_true", help="print findings as JSON")
 
 
 def _rebuild(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from pkggen.cli.common import download_cache, source_opener, talk
 from pkggen.errors import UsageError, VerificationError
-from pkggen.sources.cache import Cache
 from pkggen.sources.commits import commit_checksum
 from pkggen.sources.model import STRENGTH, collect_sources
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from pkggen.opam.package import Checksum
     from pkggen.opam.switch import SwitchExport
+    from pkggen.sources.cache import Cache
     from pkggen.sources.model import Source
 
 

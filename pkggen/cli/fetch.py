@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 from pkggen.cli.cache import recorded_sources
 from pkggen.cli.common import download_cache, talk
 from pkggen.errors import UsageError, printable
-from pkggen.sources.fetch import PUBLIC_CACHES, Choices, fetch, is_loopback
+from pkggen.sources.fetch import PUBLIC_CACHES, Choices, fetch
+from pkggen.web import is_loopback
 
 if TYPE_CHECKING:
     import argparse

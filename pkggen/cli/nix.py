@@ -10,8 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pkggen.cli.common import load_overrides, source_licences, source_opener, talk
-from pkggen.errors import InputError, PkggenError, UsageError, printable
-from pkggen.publish.nixpkgs import submission
+from pkggen.errors import InputError, PkggenError, ToolError, UsageError, printable
+from pkggen.publish.nixpkgs import (
+    MAINTAINERS,
+    pull_request,
+    submission,
+    write_and_commit,
+)
 from pkggen.recipe.build import image_recipe
 from pkggen.targets.nix.render import flake_tree, image_tree, overlay_tree
 from pkggen.tree import plan, write
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
+    from pkggen.publish.nixpkgs import Commit, Submission
     from pkggen.recipe.model import ImageRecipe
     from pkggen.recipe.overrides import Overrides
     from pkggen.record.model import Record
@@ -39,8 +45,10 @@ class _Outcome:
     """Of a source that could be packaged."""
     changes: tuple[Change, ...] = ()
     """Of its files."""
-    commit_message: str | None = None
+    submitted: Submission | None = None
     """For nixpkgs."""
+    commits: tuple[Commit, ...] = ()
+    """Made by --commit."""
     error: PkggenError | None = None
     """Why nothing was written."""
 
@@ -49,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Package each source; one that fails does not lose the others."""
     if arguments.nixpkgs and (arguments.overlay or arguments.flake):
         raise UsageError("--overlay and --flake are for packages outside of nixpkgs")
+    _require_nixpkgs(arguments)
     overrides = load_overrides(arguments.config)
     outcomes: list[_Outcome] = []
     done: dict[str, str] = {}
@@ -60,11 +69,48 @@ def run(arguments: argparse.Namespace) -> int:
             write_extra = partial(_extra, extra, arguments)
             outcomes.append(_attempt(None, write_extra))
     _print(outcomes, arguments)
+    if arguments.pr_text is not None:
+        _write_pull_request(outcomes, arguments)
     for outcome in outcomes:
         if outcome.error is not None:
             return outcome.error.exit_code
-    changed = any(change.kind != "unchanged" for outcome in outcomes for change in outcome.changes)
+    changed = any(_differ(outcome.changes) for outcome in outcomes)
     return FOUND_CHANGES if arguments.check and changed else 0
+
+
+def _require_nixpkgs(arguments: argparse.Namespace) -> None:
+    if arguments.nixpkgs is None and (arguments.commit or arguments.pr_text is not None):
+        raise UsageError("--commit and --pr-text are for a checkout of nixpkgs: add --nixpkgs")
+    if arguments.commit and (arguments.dry_run or arguments.diff or arguments.check):
+        raise UsageError("--commit writes, and goes with none of --dry-run, --diff and --check")
+    if arguments.pr_text == "-" and arguments.json:
+        raise UsageError("--json and the text of a pull request cannot share the output")
+
+
+def _write_pull_request(outcomes: list[_Outcome], arguments: argparse.Namespace) -> None:
+    packages = [
+        (outcome.recipe, outcome.submitted)
+        for outcome in outcomes
+        if outcome.recipe is not None and outcome.submitted is not None
+    ]
+    if not packages:
+        return
+    text = pull_request(packages)
+    if arguments.pr_text == "-":
+        print(text, end="")
+        return
+    path = Path(arguments.pr_text)
+    try:
+        with path.open("w" if arguments.force else "x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except FileExistsError:
+        raise InputError(
+            "it exists, and has been kept", where=str(path), hint="`--force` overwrites it"
+        ) from None
+    except OSError as error:
+        raise ToolError(
+            f"the system refused to write the file: {error.strerror}", where=str(path)
+        ) from error
 
 
 def _attempt(source: str | None, make: Callable[[], _Outcome]) -> _Outcome:
@@ -89,15 +135,25 @@ def _package(
             f"{done[recipe.name]} gives a package {recipe.name} already",
             hint="give one of them another name in pkggen.yaml",
         )
-    message = None
+    submitted = None
+    commits: tuple[Commit, ...] = ()
     if arguments.nixpkgs:
-        submitted = submission(recipe, Path(arguments.nixpkgs), overrides.text)
-        tree, message = submitted.tree, submitted.commit_message
+        checkout = Path(arguments.nixpkgs)
+        submitted = submission(recipe, checkout, overrides.text, committed=arguments.commit)
+    if submitted is not None and arguments.commit:
+        changes, commits = write_and_commit(submitted, checkout, force=arguments.force)
     else:
-        tree = image_tree(recipe, nixpkgs=False)
-    changes = _apply(tree, arguments)
+        tree = image_tree(recipe, nixpkgs=False) if submitted is None else submitted.tree
+        changes = _apply(tree, arguments)
+    if submitted is not None and submitted.maintainer_entry is not None and not arguments.commit:
+        talk(
+            f"{MAINTAINERS} has no {submitted.maintainer_attribute}; `--commit` adds, in a commit"
+            f" before the package's:\n{submitted.maintainer_entry}".rstrip()
+        )
     done[recipe.name] = source
-    return _Outcome(source=source, recipe=recipe, changes=changes, commit_message=message)
+    return _Outcome(
+        source=source, recipe=recipe, changes=changes, submitted=submitted, commits=commits
+    )
 
 
 def _extra(tree: Tree, arguments: argparse.Namespace) -> _Outcome:
@@ -117,6 +173,10 @@ def _apply(tree: Tree, arguments: argparse.Namespace) -> tuple[Change, ...]:
     return write(tree, root, force=arguments.force)
 
 
+def _differ(changes: tuple[Change, ...]) -> bool:
+    return any(change.kind != "unchanged" for change in changes)
+
+
 def _print(outcomes: list[_Outcome], arguments: argparse.Namespace) -> None:
     if arguments.json:
         json.dump(
@@ -132,8 +192,11 @@ def _print(outcomes: list[_Outcome], arguments: argparse.Namespace) -> None:
                 print(change.diff, end="")
             else:
                 print(f"{change.kind:<9} {change.path}")
-        if outcome.commit_message is not None and not arguments.diff:
-            print(f"commit    {outcome.commit_message}")
+        for commit in outcome.commits:
+            print(f"committed {commit.id} {commit.subject}")
+        due = _differ(outcome.changes) and not arguments.commit
+        if outcome.submitted is not None and due and not arguments.diff:
+            print(f"commit    {outcome.submitted.commit_message}")
 
 
 def _as_json(outcome: _Outcome, *, diff: bool) -> dict[str, object]:
@@ -153,6 +216,11 @@ def _as_json(outcome: _Outcome, *, diff: bool) -> dict[str, object]:
     if outcome.recipe is not None:
         result["name"] = outcome.recipe.name
         result["image_sha256"] = outcome.recipe.image.sha256
-    if outcome.commit_message is not None:
-        result["commit_message"] = outcome.commit_message
+    if outcome.submitted is not None:
+        if _differ(outcome.changes):
+            result["commit_message"] = outcome.submitted.commit_message
+        if outcome.commits:
+            result["commits"] = [{"id": c.id, "subject": c.subject} for c in outcome.commits]
+        if outcome.submitted.maintainer_entry is not None:
+            result["maintainer_entry"] = outcome.submitted.maintainer_entry
     return result

@@ -3,6 +3,9 @@ r"""The tokens of the opam file syntax, as compiled patterns.
 There is no token stream: the parser matches these patterns where it stands, which in CPython is
 several times faster than making an object per token.
 
+A group that is repeated possessively and can fail in its middle is atomic, `(?>…)*+`: Python before
+3.11.5 goes on where a plain one failed instead of where it began (python/cpython#106052).
+
 Source: ocaml/opam-file-format `src/opamLexer.mll` (2.1.5). Differences: text is UTF-8 and
 NUL is refused; `~` and `!~` are comparisons of their own, as in opam 2.0.
 """
@@ -18,14 +21,14 @@ SKIP: Final = r"(?:[ \t\n]++|\r\n|#[^\n]*+)*+"
 """Blanks and line comments; nested comments are blanked out by `without_comments`."""
 
 _WORD: Final = r"(?:[0-9_-]*+[A-Za-z][A-Za-z0-9_-]*+|_)"
-IDENT: Final = rf"(?>{_WORD}(?:\+{_WORD})*+(?::[0-9_-]*+[A-Za-z][A-Za-z0-9_-]*+)?+)"
+IDENT: Final = rf"(?>{_WORD}(?>\+{_WORD})*+(?>:[0-9_-]*+[A-Za-z][A-Za-z0-9_-]*+)?+)"
 """`id`, `a+b`, `a:b`, `_:b`; the longest match wins, so `a:b` is one word."""
 
 PLAIN_STRING: Final = r'"[^"\\\r]*+"(?!")'
 """A string that stands for exactly what is between its quotes."""
 
 _SHORT: Final = r'[^"\\]*+(?:\\.[^"\\]*+)*+'
-_LONG: Final = r'[^"\\]*+(?:(?:\\.|"(?!""))[^"\\]*+)*+'
+_LONG: Final = r'[^"\\]*+(?>(?:\\.|"(?!""))[^"\\]*+)*+'
 
 _RELOP: Final = r"(?:!=|<=|>=|<|>|!~|~|=(?![+:]))"
 _ENVOP: Final = r"(?:\+=|:=|=\+=|=\+|=:)"

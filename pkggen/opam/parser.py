@@ -52,12 +52,12 @@ _FLAT_OPTION: Final = rf'\{{(?:[^{{}}"#\\\r]++|{PLAIN_STRING})*+\}}'
 _FLAT_LIST: Final = rf'\[(?:[^][{{}}"#\\\r]++|{PLAIN_STRING}|{_FLAT_OPTION})*+\]'
 
 _element = re.compile(
-    rf"((?:{PLAIN_STRING}|{IDENT}|{_FLAT_LIST})(?:[ \n]*+{_FLAT_OPTION})?+){SKIP}"
+    rf"((?:{PLAIN_STRING}|{IDENT}|{_FLAT_LIST})(?>[ \n]*+{_FLAT_OPTION})?+){SKIP}"
     r'(?=["[\])}A-Za-z])'
 ).match
 _item = re.compile(
-    rf'({IDENT}){SKIP}(?::(?!=){SKIP}(?:"([^"\\\r]*+)"{SKIP}(?=[A-Za-z0-9_}}-]|\Z))?+'
-    rf"|(?P<section>(?:{PLAIN_STRING})?+){SKIP}\{{{SKIP})"
+    rf'({IDENT}){SKIP}(?::(?!=){SKIP}(?>"([^"\\\r]*+)"{SKIP}(?=[A-Za-z0-9_}}-]|\Z))?+'
+    rf"|(?P<section>(?>{PLAIN_STRING})?+){SKIP}\{{{SKIP})"
 ).match
 _odd_section = re.compile(rf'({IDENT}){SKIP}(?=")').match
 

@@ -31,13 +31,15 @@ _COMPILERS: Final = (
     "libc6-dev",
     "linux-libc-dev",
 )
+# The linker's hash of all that it wrote: it differs whenever anything does.
+_BUILD_ID: Final = "--remove-section=.note.gnu.build-id"
 _SHOWN: Final = 20
 _SECONDS: Final = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stripped:
-    """How two files compare without what only debuggers read."""
+    """How two files compare without their build ID and what only debuggers read."""
 
     debug: bool
     """Equal after `strip -g`, which removes debug information."""
@@ -214,7 +216,7 @@ def _stripped(one: Path, other: Path, environment: Mapping[str, str]) -> Strippe
             for name, file in (("one", one), ("other", other)):
                 target = Path(directory, name)
                 run(
-                    ("strip", *options, "-o", str(target), str(file)),
+                    ("strip", *options, _BUILD_ID, "-o", str(target), str(file)),
                     environment=environment,
                     timeout=_SECONDS,
                     install="it is part of binutils",

@@ -22,6 +22,10 @@ class Maintainer:
     """Address, as in a Debian changelog or a FreeBSD MAINTAINER line."""
     nixpkgs: str | None
     """Attribute in nixpkgs' `lib.maintainers`; None when there is none."""
+    github: str | None = None
+    """Name of the account on GitHub, for a new entry in nixpkgs' list."""
+    github_id: int | None = None
+    """Number of that account; stated together with its name or not at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,11 @@
 """pkggen.yaml: what a person states about packages where a record is silent or wrong.
 
-    maintainer: {name: Jane Doe, email: jane@example.org, nixpkgs: janedoe}
+    maintainer:
+      name: Jane Doe
+      email: jane@example.org
+      nixpkgs: janedoe                # attribute in nixpkgs' maintainers/maintainer-list.nix
+      github: jane-doe                # for a new entry there, with
+      githubId: 1234567               # `id` of https://api.github.com/users/jane-doe
     packages:
       dns-primary-git:                # name of the job
         name: dns-primary             # of the package
@@ -30,7 +35,7 @@ from pkggen.recipe.model import Licences, Maintainer
 from pkggen.recipe.versions import release_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from typing import TypeVar
 
     from yaml import Node
@@ -44,9 +49,12 @@ PACKAGE_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]+")
 _EMAIL: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 _PERSON: Final = re.compile(r"[^\W_][\w .,'()-]{0,99}")
 _ATTRIBUTE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_'-]*")
+_GITHUB: Final = re.compile(r"[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}")
+_GITHUB_ID: Final = re.compile(r"[1-9][0-9]{0,11}")
 _URL: Final = re.compile(r"https?://[A-Za-z0-9!#$%&()*+,./:;=?@\[\]_~-]+")
 _NULL: Final = "tag:yaml.org,2002:null"
 _TEXT: Final = "tag:yaml.org,2002:str"
+_NUMBER: Final = "tag:yaml.org,2002:int"
 _HOST: Final = re.compile(r"([a-z0-9-]+\.)+[a-z][a-z0-9-]*")
 
 
@@ -170,15 +178,21 @@ class _Reader:
     def _maintainer(self, node: Node | None) -> Maintainer | None:
         if node is None:
             return None
-        fields = self._mapping(node, Maintainer.__slots__)
+        fields = self._mapping(node, ("name", "email", "nixpkgs", "github", "githubId"))
         name = self._value(fields.get("name"), _person)
         email = self._value(fields.get("email"), _email)
         nixpkgs = self._value(fields.get("nixpkgs"), _nixpkgs_attribute)
         if not {"name", "email"} <= fields.keys():
             self._fault(node, "a maintainer needs a name and an email")
+        github = self._value(fields.get("github"), _github)
+        github_id = self._value(fields.get("githubId"), _github_id, (_TEXT, _NUMBER))
+        if ("github" in fields) != ("githubId" in fields):
+            self._fault(node, "github and githubId belong together")
         if name is None or email is None:
             return None
-        return Maintainer(name=name, email=email, nixpkgs=nixpkgs)
+        return Maintainer(
+            name=name, email=email, nixpkgs=nixpkgs, github=github, github_id=github_id
+        )
 
     def _mapping(self, node: Node, known: Iterable[str] | None = None) -> dict[str, Node]:
         """Return keys and nodes of a mapping; every key once, and from `known` if that is given."""
@@ -200,13 +214,15 @@ class _Reader:
                 found[key] = value_node
         return found
 
-    def _value(self, node: Node | None, read: Callable[[str], T]) -> T | None:
+    def _value(
+        self, node: Node | None, read: Callable[[str], T], tags: Sequence[str] = (_TEXT,)
+    ) -> T | None:
         """Return what `read` makes of a text; None when it is not given or faulty."""
         if node is None:
             return None
         from yaml import ScalarNode  # noqa: PLC0415 - loaded by `read_overrides`
 
-        if not isinstance(node, ScalarNode) or node.tag != _TEXT:
+        if not isinstance(node, ScalarNode) or node.tag not in tags:
             quotable = isinstance(node, ScalarNode) and node.tag != _NULL
             hint = "put it in double quotes" if quotable else None
             self._fault(node, f"expected text, found {_kind(node)}", hint)
@@ -270,6 +286,14 @@ def _email(text: str) -> str:
 
 def _nixpkgs_attribute(text: str) -> str:
     return _matching(text, _ATTRIBUTE, "an attribute of nixpkgs' lib.maintainers")
+
+
+def _github(text: str) -> str:
+    return _matching(text, _GITHUB, "the name of an account on GitHub")
+
+
+def _github_id(text: str) -> int:
+    return int(_matching(text, _GITHUB_ID, "the number of an account on GitHub"))
 
 
 def _matching(text: str, pattern: re.Pattern[str], what: str) -> str:

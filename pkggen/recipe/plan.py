@@ -212,10 +212,14 @@ class RebuildPlan:
     @property
     def switch_id(self) -> str:
         """Identity of the switch: equal for plans whose switches are built by the same steps."""
-        part = {
+        part: dict[str, object] = {
             "prefix": self.prefix,
             "search_path": self.search_path,
             "environment": self.environment,
             "switch": [as_json(package) for package in self.switch],
         }
+        if any(package.substs for package in self.switch):
+            own = f"{self.root.package.name}:"
+            others = [(k, as_json(v)) for k, v in self.variables if not k.startswith(own)]
+            part["variables"] = others
         return hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()

@@ -417,7 +417,8 @@ class _Planner:
 
     def _substitutions(self) -> tuple[tuple[str, Text], ...]:
         """Return the variables that have no rule: global ones, and the odd ones of packages."""
-        found: dict[str, Variable] = dict(self.globals)
+        # opam defines these for filters of commands only, and in a file they are empty.
+        found = self.globals | {name: "" for name in self.globals if name.startswith("with-")}
         for package, variables in self.tables.items():
             found[f"{package}:version"] = variables["version"]
             ruled = {*_DIRECTORIES, "build", "installed", "name", "pinned", "stublibs", "toplevel"}

@@ -84,11 +84,9 @@ def assemble(raw: RawBuild) -> Record:
             f"{image and image.path}",
             where=raw.source,
         )
-    job = next(
-        name
-        for name in (raw.job, environment.get("ORB_BUILDING_PACKAGE"), switch.root.name)
-        if name is not None
-    )
+    job = raw.job if raw.job is not None else environment.get("ORB_BUILDING_PACKAGE")
+    if job is None:  # only then must the switch have exactly one root
+        job = switch.root.name
     return Record(
         source=raw.source,
         job=identifier(job, "job", raw.source),

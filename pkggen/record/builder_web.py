@@ -28,7 +28,8 @@ from pkggen.record.model import (
     Origin,
 )
 from pkggen.record.store import StatedBinary, Store, redirected_build
-from pkggen.record.web import PAGE_BYTES, Client, Patience
+from pkggen.record.web import PAGE_BYTES, Client
+from pkggen.web import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 PART_PREFIX: Final = ".part-"
 """Start of the names of incomplete files."""
 
+_WORK_SUFFIX: Final = ".d"
 _ALWAYS: Final = ("sha256", "sha512")
 _DIGITS: Final = re.compile(r"[0-9a-f]+")
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV})
@@ -191,7 +192,7 @@ class Cache:
             ToolError: the disk is full.
         """
         with usable(self.directory):
-            self.directory.mkdir(parents=True, exist_ok=True)
+            _make_directory(self.directory)
             path = self.directory / f"{PART_PREFIX}{key}"
             if (part := _locked(path, os.O_CREAT)) is not None:
                 return part
@@ -208,6 +209,23 @@ class Cache:
         """
         with usable(self.directory):
             return _locked(self.directory / f"{PART_PREFIX}{key}", 0)
+
+    @contextmanager
+    def workspace(self) -> Iterator[Path]:
+        """Give an empty directory on the same disk; a dead process leaves it for the collector.
+
+        Raises:
+            InputError: the cache cannot be written.
+            ToolError: the disk is full.
+        """
+        with self.part(f"work-{secrets.token_hex(8)}") as lock:
+            directory = lock.path.with_name(lock.path.name + _WORK_SUFFIX)
+            with usable(self.directory):
+                directory.mkdir()
+            try:
+                yield directory
+            finally:
+                shutil.rmtree(directory, ignore_errors=True)
 
     def accept(self, part: Part, hashes: Hashes, checksums: Collection[Checksum]) -> Path:
         """Give a complete file its names.
@@ -361,6 +379,9 @@ class Cache:
         for path in sorted(self.directory.iterdir()):
             if not path.name.startswith(PART_PREFIX):
                 continue
+            if path.name.endswith(_WORK_SUFFIX) and path.is_dir():
+                yield from _abandoned(path, dry_run=dry_run)
+                continue
             # A lock that somebody holds means that the file is being written.
             if (part := _locked(path, 0)) is not None:
                 removal = Removal(path=path, size=part.size)
@@ -418,9 +439,29 @@ def _locked(path: Path, flags: int) -> Part | None:
     return None
 
 
+def _make_directory(path: Path) -> None:
+    # Most are there; an attempt to make them anew takes some file systems ten times as long.
+    if not path.is_dir():
+        path.mkdir(parents=True, exist_ok=True)
+
+
+def _abandoned(directory: Path, *, dry_run: bool) -> Iterator[Removal]:
+    """Remove a workspace unless the process that made it still holds its lock."""
+    lock = directory.with_name(directory.name.removesuffix(_WORK_SUFFIX))
+    if lock.exists():
+        part = _locked(lock, 0)
+        if part is None:
+            return
+        part.file.close()
+    size = sum(path.lstat().st_size for path in directory.rglob("*"))
+    if not dry_run:
+        shutil.rmtree(directory)
+    yield Removal(path=directory, size=size)
+
+
 def _link(path: Path, name: Path, hashes: Hashes) -> None:
     """Give a file another name; what has it now stays if its bytes are the same."""
-    name.parent.mkdir(parents=True, exist_ok=True)
+    _make_directory(name.parent)
     try:
         os.link(path, name)
     except FileExistsError:

@@ -78,17 +78,13 @@ def fetch_commit(source: Source, cache: Cache, *, local: bool = False) -> Commit
 
     if source.commit is None:
         raise InputError("this is no git source", where=str(source))
-    with usable(cache.directory):
-        cache.directory.mkdir(parents=True, exist_ok=True)
-    tar = cache.directory / f"{PART_PREFIX}git-{secrets.token_hex(8)}.tar"
-    try:
+    with cache.workspace() as directory:
+        tar = directory / "commit.tar"
         tree = fetch_git(source.urls[0], source.commit, tar, name=_name(source), local=local)
         if not tree.commit.startswith(source.commit):
             raise DownloadError(f"git gave the commit {tree.commit}", where=str(source))
         path, hashes = cache.add(tar)
         _note(source, cache, tree.commit, hashes.sha256)
-    finally:
-        tar.unlink(missing_ok=True)
     return Commit(path=path, hashes=hashes, commit=tree.commit)
 
 

@@ -11,7 +11,6 @@ One thread decides and each transfer has its own; nothing is shared but a queue 
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import queue
 import re
@@ -41,14 +40,15 @@ from pkggen.web import (
     PassingError,
     Patience,
     Transfer,
-    new_session,
+    is_loopback,
+    new_adapter,
     redirect_target,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    import requests
+    from requests.adapters import HTTPAdapter
 
     from pkggen.opam.package import Checksum
     from pkggen.sources.cache import Cache, Part
@@ -220,7 +220,7 @@ class _Fetcher:
         finally:
             for transfer in self._active:
                 transfer.give_up()
-                transfer.sink.part.close()
+                transfer.sink.close()
         for source in sources:
             if source.kind == "git":
                 self._git(source)
@@ -291,12 +291,12 @@ class _Fetcher:
     def _transfer_all(self) -> None:
         if not self._waiting:
             return
-        session = new_session(self._choices.jobs)
+        adapter = new_adapter(self._choices.jobs)
         while self._waiting or self._active:
             now = time.monotonic()
             self._give_up_slow(now)
             for job in self._startable(now):
-                self._start(job, session)
+                self._start(job, adapter)
             pause = min(
                 (job.not_before - now for job in self._waiting if job.not_before > now),
                 default=_IDLE_SECONDS,
@@ -319,24 +319,14 @@ class _Fetcher:
                 busy[job.host] += 1
                 yield job
 
-    def _start(self, job: _Job, session: requests.Session) -> None:
-        headers = {}
-        try:
-            part = self._cache.part(_key(job.source))
-        except PkggenError as error:
-            self._stop_or_fail(job, error)
-            return
-        if offset := part.size:
-            headers["Range"] = f"bytes={offset}-"
-            if job.etag and job.etag_url == job.url:
-                headers["If-Range"] = job.etag
+    def _start(self, job: _Job, adapter: HTTPAdapter) -> None:
+        etag = job.etag if job.etag_url == job.url else ""
         transfer = Transfer(
-            session,
+            adapter,
             job.url,
-            _Download(self._cache, part, job.source, offset),
+            _Download(self._cache, job.source, etag),
             patience=self._choices.patience,
-            limit=MAX_SOURCE_BYTES - offset,
-            headers=headers,
+            limit=MAX_SOURCE_BYTES,
             received=self._news.put,
             done=self._news.put,
         )
@@ -350,7 +340,7 @@ class _Fetcher:
                 del self._active[transfer]
                 self._receiving.pop(transfer, None)
                 error = transfer.give_up()
-                transfer.sink.part.close()
+                transfer.sink.close()
                 self._next(job, error)
 
     def _finish(self, transfer: Transfer[_Download], job: _Job) -> None:
@@ -371,7 +361,7 @@ class _Fetcher:
             self._stop_or_fail(job, error)
         finally:
             job.etag, job.etag_url = sink.etag, transfer.url
-            sink.part.close()
+            sink.close()
 
     def _take(self, answer: Answer, transfer: Transfer[_Download], job: _Job) -> None:
         sink = transfer.sink
@@ -469,15 +459,32 @@ class _Fetcher:
 class _Download:
     """Receives one source; its methods run in the thread of the transfer."""
 
-    def __init__(self, cache: Cache, part: Part, source: Source, offset: int) -> None:
-        self.part = part
-        self.offset = offset
+    def __init__(self, cache: Cache, source: Source, etag: str) -> None:
+        self.offset = 0
         self.resumed = False
-        self.etag = ""
+        self.etag = etag
         self.result: tuple[Path, Hashes] | None = None
         self._cache = cache
         self._source = source
+        self._part: Part | None = None
         self._hasher = Hasher()
+
+    @property
+    def part(self) -> Part:
+        if self._part is None:
+            self._part = self._cache.part(_key(self._source))
+        return self._part
+
+    def close(self) -> None:
+        if self._part is not None:
+            self._part.close()
+
+    def headers(self) -> dict[str, str]:
+        self.offset = self.part.size
+        if not self.offset:
+            return {}
+        wanted = {"Range": f"bytes={self.offset}-"}
+        return wanted | ({"If-Range": self.etag} if self.etag else {})
 
     def begin(self, answer: Answer) -> None:
         etag = answer.headers.get("ETag", "")
@@ -508,15 +515,6 @@ class _Download:
         if hashes.matches(self._source.checksums):
             _inspect(self._source, self.part.path)
         self.result = self._cache.accept(self.part, hashes, self._source.checksums), hashes
-
-
-def is_loopback(url: str) -> bool:
-    """Return whether an address is one of this machine."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _inspect(source: Source, path: Path) -> None:

@@ -7,20 +7,21 @@ import subprocess
 import sys
 import tarfile
 from dataclasses import dataclass
-from pathlib import Path
+from socketserver import BaseServer
 from typing import TYPE_CHECKING, Final, Protocol
 
 import pytest
 
 from pkggen.cli import main
 from pkggen.record import builder_web
-from pkggen.record.web import Patience
+from pkggen.web import Patience
 from tests.conftest import REPOSITORY
 from tests.record.builder_web_server import NEW_UUID, Build, BuilderWeb, build_files, serving
 from tests.record.der import full
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.conftest import MakeImage, MakeRecord
 
@@ -108,8 +109,12 @@ def contents(directory: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def web(make_image: MakeImage, tmp_path: Path) -> Iterator[BuilderWeb]:
+def web(
+    make_image: MakeImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[BuilderWeb]:
     """Serve one build of the job `hello-git`."""
+    # It would print that pkggen has hung up.
+    monkeypatch.setattr(BaseServer, "handle_error", lambda *_: None)
     image = make_image(tmp_path / "served").read_bytes()
     with serving(BuilderWeb([Build(NEW_UUID, build_files(image))])) as state:
         yield state

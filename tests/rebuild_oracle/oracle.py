@@ -20,7 +20,6 @@ import time
 import zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +29,7 @@ from pkggen.record.assemble import assemble
 from pkggen.record.directory import read_directory
 from pkggen.sources.cache import Cache
 from pkggen.sources.fetch import Choices, fetch
+from pkggen.web import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -53,6 +53,11 @@ _WRITERS: Final = {
 }
 _KINDS: Final = ("md5", "sha256", "sha512")
 _REFERENCE: Final = re.compile(r'"(md5|sha256|sha512)=@([^"]+)"')
+
+
+class FailedError(Exception):
+    """A command failed; the message ends with what it said."""
+
 
 Tree = dict[str, tuple[str, ...]]
 """What is below a directory: type, mode, and the hash of a file or the target of a link."""
@@ -116,38 +121,46 @@ def _mode(path: Path) -> int:
     return stat.S_IFMT(found) | bits
 
 
-def sources(packages: Path) -> dict[str, bytes]:
-    """Return the sources of the packages in a directory: files, and directories to be packed."""
+def own_sources(*packages: Path) -> dict[str, bytes]:
+    """Return the sources that stand below packages: files, and directories to be packed."""
     return {
         path.name: path.read_bytes() if path.is_file() else archive(path, path.name)
-        for path in sorted(packages.glob("*/src/*"))
+        for directory in packages
+        for path in sorted(directory.glob("*/src/*"))
     }
 
 
-def write_repository(packages: Path, files: Mapping[str, bytes], repository: Path) -> None:
-    """Write an opam repository: `"KIND=@FILE"` in metadata becomes the checksum of a source."""
-    repository.mkdir(parents=True)
+def new_world(base: Path, packages: Sequence[Path], files: Mapping[str, bytes]) -> World:
+    """Write an opam repository and a download cache.
+
+    Args:
+        base: A directory of its own with a short path.
+        packages: Directories with packages: metadata in which `"KIND=@FILE"` stands for the
+            checksum of a source, and own sources.
+        files: Further sources.
+    """
+    files = {**own_sources(*packages), **files}
+    repository = base / "repository"
+    repository.mkdir()
     (repository / "repo").write_text('opam-version: "2.0"\n')
-    for package in sorted(packages.iterdir()):
+
+    def stated(match: re.Match[str]) -> str:
+        return f'"{match[1]}={hashlib.new(match[1], files[match[2]]).hexdigest()}"'
+
+    for package in (path for directory in packages for path in sorted(directory.iterdir())):
         name = package.name.partition(".")[0]
         place = repository / "packages" / name / package.name
         shutil.copytree(package, place, ignore=shutil.ignore_patterns("src"))
-
-        def stated(match: re.Match[str]) -> str:
-            return f'"{match[1]}={hashlib.new(match[1], files[match[2]]).hexdigest()}"'
-
         opam = place / "opam"
         opam.write_text(_REFERENCE.sub(stated, opam.read_text()))
-
-
-def write_cache(files: Iterable[bytes], directory: Path) -> None:
-    """Write sources as opam's download cache keeps them."""
-    for data in files:
+    cache = base / "cache"
+    for data in files.values():
         for kind in _KINDS:
             digest = hashlib.new(kind, data).hexdigest()
-            place = directory / kind / digest[:2] / digest
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(data)
+            named = cache / kind / digest[:2] / digest
+            named.parent.mkdir(parents=True, exist_ok=True)
+            named.write_bytes(data)
+    return World(base=base, repository=repository, files=files, cache=cache)
 
 
 # Trees
@@ -264,17 +277,17 @@ class World:
         shutil.copytree(self.cache, self.opam_root / "download-cache", dirs_exist_ok=True)
         self.opam("switch", "create", "s", "--empty")
 
-    def record(self, root: str, vendored: VendoredRoot | None = None) -> Path:
+    def record(self, root: str, vendored: VendoredRoot | None = None, jobs: int = 1) -> Path:
         """Build a root from the repository and write what orb records; return the record."""
         directory = self.base / f"{root}.record"
         directory.mkdir()
         self.new_switch(self.repository)
         if vendored is None:
-            self.opam("install", "--switch=s", root)
+            self.opam("install", "--switch=s", root, jobs=jobs)
             changes = self.prefix / ".opam-switch" / "install" / f"{root}.changes"
             hashes = changes.read_text()
         else:
-            self.opam("install", "--switch=s", "--deps-only", root)
+            self.opam("install", "--switch=s", "--deps-only", root, jobs=jobs)
             self._export("dependencies")
             before = tree(self.prefix)
             self.build_vendored(vendored)
@@ -467,7 +480,8 @@ def script(record: Path, place: Path, mirror: str) -> Script:
         mirror: Where the sources are, in the layout of opam's cache: a directory or a URL.
     """
     plan = rebuild_plan(assemble(read_directory(record, str(record))))
-    choices = Choices(mirrors=(mirror,), public_caches=())
+    patience = Patience(retries=0)  # the recorded addresses do not exist
+    choices = Choices(mirrors=(mirror,), public_caches=(), patience=patience)
     fetched = fetch(plan.sources, Cache(place / "cache"), choices)
     distfiles = place / "distfiles"
     distfiles.mkdir(parents=True)
@@ -500,11 +514,6 @@ def run(
         check=False,
     )
     said = done.stdout.decode(errors="replace")
-    assert done.returncode == 0, f"{' '.join(command)}: status {done.returncode}\n{said[-8000:]}"
+    if done.returncode:
+        raise FailedError(f"{' '.join(command)}: status {done.returncode}\n{said[-8000:]}")
     return done.stdout
-
-
-@cache
-def new_place() -> Path:
-    """Return a directory with a short path, the same for the whole process."""
-    return Path(tempfile.mkdtemp(prefix="pk-"))

@@ -13,7 +13,8 @@ from pkggen.record import builder_web
 from pkggen.record.assemble import assemble
 from pkggen.record.builder_web import read_builder_web
 from pkggen.record.query import parse_query
-from pkggen.record.web import Patience, redirect_target
+from pkggen.record.web import redirect_target
+from pkggen.web import Patience
 from tests.record.builder_web_server import (
     BSD_UUID,
     NEW_UUID,

@@ -7,7 +7,7 @@ import pytest
 
 from pkggen.errors import DownloadError, InputError
 from pkggen.record import builder_web
-from pkggen.record.web import Patience
+from pkggen.web import Patience
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -181,7 +181,7 @@ def main() -> None:
     directory, port, seconds = sys.argv[1:]
     server = FileServer("0.0.0.0", int(port), float(seconds))  # noqa: S104 - loopback addresses
     server.directory = Path(directory)
-    print(server.server_address[1], flush=True)
+    print(server.server_address[1], flush=True)  # noqa: T201 - who started us has to know
     server.serve_forever()
 
 

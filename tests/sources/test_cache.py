@@ -4,7 +4,7 @@ import errno
 import os
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +13,9 @@ from pkggen.opam.package import Checksum
 from pkggen.sources.cache import Cache, usable
 from pkggen.sources.hashes import hash_stream
 from tests.sources.make import checksum
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DATA = b"some bytes\n" * 1000
 ALL = tuple(checksum(kind, DATA) for kind in ("sha256", "sha512", "md5"))
@@ -181,6 +184,23 @@ def test_garbage_is_what_nobody_writes(cache: Cache) -> None:
         assert list(cache.collect_garbage(None)) == told
         assert [(removal.path.name, removal.size) for removal in told] == [(".part-dead", 1)]
         assert names(cache) == [".part-alive"]
+
+
+def test_a_workspace_goes_with_its_process(cache: Cache) -> None:
+    with cache.workspace() as mine:
+        (mine / "file").write_bytes(b"123")
+        assert list(cache.collect_garbage(None)) == []
+    assert names(cache) == []
+    script = (
+        "import os, sys, pathlib; from pkggen.sources.cache import Cache;"
+        "work = Cache(pathlib.Path(sys.argv[1])).workspace(); place = work.__enter__();"
+        "(place / 'file').write_bytes(b'123'); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", script, str(cache.directory)], check=False)
+    told = list(cache.collect_garbage(None, dry_run=True))
+    assert sorted(removal.size for removal in told) == [0, 3]
+    assert list(cache.collect_garbage(None)) == told
+    assert list(cache.directory.iterdir()) == []
 
 
 def test_a_process_that_is_killed_lets_go(cache: Cache) -> None:

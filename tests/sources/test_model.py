@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +14,8 @@ from pkggen.sources.model import ARCHIVE_SUFFIXES, Use, collect_sources
 from tests.sources.make import Package, export
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pkggen.sources.model import Source
 
 A = "sha256=" + "a" * 64
@@ -91,7 +92,9 @@ def test_checksums_that_contradict_each_other() -> None:
         Package("a", "https://x.org/1", (A, MD5)),
         Package("b", "https://x.org/2", (B, MD5)),
     ]
-    with pytest.raises(InputError, match="a, b: one file has 2 different sha256 checksums: a+, b+"):
+    with pytest.raises(
+        InputError, match=r"a, b: one file has 2 different sha256 checksums: a+, b+"
+    ):
         collect_sources(export(*packages))
 
 

@@ -64,7 +64,7 @@ def taken(checkout: Path, name: str) -> Iterator[InputError]:
     shard = own.parent
     hint = "set another name in pkggen.yaml, e.g. " + f"{name}-unikernel"
     for entry in sorted(shard.iterdir()) if shard.is_dir() else []:
-        if entry.name.lower() == own.name and not (entry == own and _is_ours(own)):
+        if entry.name.lower() == own.name and not (entry == own and is_ours(own)):
             yield InputError(
                 f"nixpkgs has a package {entry.name} already", where=str(entry), hint=hint
             )
@@ -80,7 +80,8 @@ def taken(checkout: Path, name: str) -> Iterator[InputError]:
             )
 
 
-def _is_ours(package: Path) -> bool:
+def is_ours(package: Path) -> bool:
+    """Tell whether pkggen made the package in a directory."""
     expression = package / PACKAGE_FILE
     if not expression.is_file():
         return False

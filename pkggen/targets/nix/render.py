@@ -113,7 +113,7 @@ def _quoted(view: PackageView) -> dict[str, object]:
         "blocks": quote.listing([quote.string(name) for name in view.blocks], indent=6),
         "update": None
         if view.update is None
-        else quote.listing([quote.string(word) for word in view.update], indent=4),
+        else quote.listing([quote.string(word) for word in view.update], indent=6),
         "description": quote.string(view.description),
         "homepage": None if view.homepage is None else quote.string(view.homepage),
         "licence": licence_list[0] if len(licence_list) == 1 else None,

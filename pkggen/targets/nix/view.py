@@ -109,7 +109,7 @@ def _update(recipe: ImageRecipe, *, configured: bool) -> tuple[str, ...] | None:
         return None
     config = names.directory(recipe.name) / OVERRIDES_FILE
     return (
-        *("pkggen", "nix", "--nixpkgs", "."),
+        *("pkggen", "update", "--nixpkgs", "."),
         *(("--config", str(config)) if configured else ()),
         *(() if provenance.platform is None else ("--platform", provenance.platform)),
         f"{provenance.origin.server}/job/{provenance.origin.job}",

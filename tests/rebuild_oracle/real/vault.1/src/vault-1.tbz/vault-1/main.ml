@@ -1,8 +1,8 @@
 module Letters = Trie.Make (struct
   type t = char
 
-  let compare = compare
-  let to_string = String.make 1
+  let equal = ( = )
+  let hash = Hashtbl.hash
 end)
 
 let () =

@@ -1,0 +1,110 @@
+"""`pkggen lint`: the rules of a distribution for packages, checked on their files alone."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from pkggen import process
+from pkggen.cli.common import talk
+from pkggen.targets.nix import lint as nix
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+FOUND_BREACHES: Final = 1
+"""Exit code when a rule is broken."""
+
+_FILES_AT_A_TIME: Final = 50
+_PARSE_SECONDS: Final = 60
+_INSTALL: Final = "install Nix: the package is called nix-bin in Debian"
+_FAULT: Final = re.compile(r"error: (?P<message>[^\n]+)(?s:.*?):(?P<line>\d+):(?P<column>\d+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Checked:
+    """What a linter found."""
+
+    findings: tuple[nix.Finding, ...]
+    """Breaches, sorted."""
+    unchecked: tuple[str, ...] = ()
+    """What could not be checked here."""
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the breaches, one on each line."""
+    checked = _TARGETS[arguments.target](Path(arguments.directory))
+    for note in checked.unchecked:
+        talk(note)
+    if arguments.json:
+        findings = [
+            {
+                "path": str(finding.path),
+                "line": finding.line,
+                "column": finding.column,
+                "rule": finding.rule,
+                "message": finding.message,
+                "source": nix.RULES[finding.rule],
+            }
+            for finding in checked.findings
+        ]
+        json.dump({"findings": findings, "unchecked": checked.unchecked}, sys.stdout, indent=2)
+        print()
+    else:
+        for finding in checked.findings:
+            print(finding)
+    return FOUND_BREACHES if checked.findings else 0
+
+
+def _nix(root: Path) -> _Checked:
+    files = nix.entries(root)
+    findings = nix.lint(files, submitted=nix.is_checkout(root))
+    if shutil.which("nix-instantiate") is None:
+        note = f"nothing was parsed by Nix itself: nix-instantiate is not installed; {_INSTALL}"
+        return _Checked(findings=findings, unchecked=(note,))
+    faults = tuple(_unparsed(root, files))
+    return _Checked(findings=tuple(sorted((*findings, *faults), key=nix.Finding.key)))
+
+
+def _unparsed(root: Path, files: Mapping[PurePosixPath, nix.Entry]) -> Iterator[nix.Finding]:
+    """Yield what Nix cannot parse; files are tried one by one only where many fail together."""
+    paths = [
+        path for path, file in files.items() if path.suffix == ".nix" and file.data is not None
+    ]
+    for start in range(0, len(paths), _FILES_AT_A_TIME):
+        some = paths[start : start + _FILES_AT_A_TIME]
+        try:
+            _parse(root, some)
+        except process.ExitError:
+            for path in some:
+                try:
+                    _parse(root, [path])
+                except process.ExitError as error:
+                    yield _finding(path, error.said)
+
+
+def _parse(root: Path, paths: Sequence[PurePosixPath]) -> None:
+    process.run(
+        ("nix-instantiate", "--parse", *(str((root / path).resolve()) for path in paths)),
+        # A store that is nowhere: none is needed to parse, and none may be there to be opened.
+        environment={**process.inherited("PATH", "HOME"), "NIX_REMOTE": "dummy://"},
+        timeout=_PARSE_SECONDS,
+        install=_INSTALL,
+        limit=256 * 1024 * 1024,
+    )
+
+
+def _finding(path: PurePosixPath, said: str) -> nix.Finding:
+    found = _FAULT.search(said)
+    line, column = (int(found["line"]), int(found["column"])) if found else (1, 1)
+    message = found["message"] if found else said
+    return nix.Finding(path=path, line=line, column=column, rule="nix-parse", message=message)
+
+
+_TARGETS: Final[Mapping[str, Callable[[Path], _Checked]]] = {"nix": _nix}

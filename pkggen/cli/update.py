@@ -1,0 +1,72 @@
+"""`pkggen update`: what `passthru.updateScript` of a package in nixpkgs runs.
+
+Source: nixpkgs `pkgs/README.md` (Automatic package updates, the feature `commit`) and
+`maintainers/scripts/update.py`, which sets the variables and reads the result.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pkggen.cli.common import load_overrides, source_licences, source_opener
+from pkggen.errors import InputError, raise_all
+from pkggen.publish.nixpkgs import submission
+from pkggen.recipe.build import image_recipe
+from pkggen.targets.nix import names
+from pkggen.tree import write
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from pkggen.publish.nixpkgs import Submission
+    from pkggen.recipe.model import ImageRecipe
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Generate the package anew and print what changed; nothing is committed."""
+    checkout = Path(arguments.nixpkgs)
+    overrides = load_overrides(arguments.config)
+    with source_opener(arguments) as opened:
+        record = opened(arguments.source)
+        recipe = image_recipe(record, overrides, source_licences(record, overrides, arguments))
+        submitted = submission(recipe, checkout, overrides.text)
+        raise_all(_faults(recipe, submitted, checkout))
+        changes = write(submitted.tree, checkout)
+    files = [str(change.path) for change in changes if change.kind != "unchanged"]
+    change = {
+        "attrPath": names.attribute(recipe.name),
+        "oldVersion": submitted.old_version,
+        "newVersion": submitted.new_version,
+        "files": files,
+        "commitMessage": submitted.commit_message,
+    }
+    json.dump([change] if files else [], sys.stdout, indent=2)
+    print()
+    return 0
+
+
+def _faults(recipe: ImageRecipe, submitted: Submission, checkout: Path) -> Iterator[InputError]:
+    """Yield what is not as the update was asked for."""
+    if submitted.old_version is None:
+        yield InputError(
+            f"there is no package {recipe.name} to update",
+            where=str(checkout),
+            hint="add it with `pkggen nix --nixpkgs`",
+        )
+    expected = {
+        "UPDATE_NIX_ATTR_PATH": names.attribute(recipe.name),
+        "UPDATE_NIX_PNAME": recipe.name,
+        "UPDATE_NIX_OLD_VERSION": submitted.old_version,
+    }
+    for variable, value in expected.items():
+        stated = os.environ.get(variable)
+        if stated is not None and value is not None and stated != value:
+            yield InputError(
+                f"{variable} is {stated!r}, but the package has {value!r}",
+                hint="the build or pkggen.yaml is that of another package",
+            )

@@ -1,0 +1,548 @@
+"""The service that runs an image: one description for NixOS, systemd units and rc.d scripts.
+
+Sources: Solo5 0.8 to 0.12 `tenders/{hvt,spt}/*_main.c`, `*_module_{net,blk,block}.c` and
+`tenders/common/tap_attach.c` (command line and devices), `include/mft_abi.h` (names of devices),
+`include/{hvt,spt}_abi.h` (limits); mirage/parse-argv (how an image splits its command line);
+systemd.exec(5) and systemd.resource-control(5).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pkggen.errors import InputError, raise_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from pkggen.recipe.model import ImageRecipe
+
+DEFAULT_MEMORY: Final = "32"
+"""MB. What robur's unikernels are run with; a tender's own 512 would let a leak eat a small host."""
+TENDERS: Final = ("hvt", "spt")
+"""Solo5 targets that a program on a general-purpose host runs."""
+TAP_WIDTH: Final = 15
+"""Characters of an interface name: IFNAMSIZ without the final NUL."""
+TAP_SHORT: Final = TAP_WIDTH - len("vm-") - len("-NN")
+"""Characters that the name of a tap has for that of the package, between `vm-` and a number."""
+USER_PREFIX: Final = "_unikernel-"
+"""Beginning of each user name; the underscore is what Debian and FreeBSD give system users."""
+USER_SHORT: Final = 31 - len(USER_PREFIX)
+"""Characters for the name of the package; all are UT_NAMESIZE without the final NUL."""
+COMMAND_LINE_BYTES: Final = 8191
+"""What a tender passes to an image at most: HVT_CMDLINE_SIZE without the final NUL."""
+SECTOR_SIZES: Final = tuple(str(2**n) for n in range(9, 16))
+"""Bytes: powers of two from 512 that fit the 16 bits in which a tender keeps them."""
+RESTARTS: Final = ("no", "on-failure", "always")
+"""Restart policies, as systemd names them; the second is the default."""
+SOLO5_WITH_ABI_2: Final = "0.8.0"
+"""First release whose tenders run images of ABI version 2, and no others."""
+
+WITH_SECRET: Final = 'line=$(cat "$CREDENTIALS_DIRECTORY/arguments") && exec "$@" "$line"'
+"""Shell script that runs its arguments with one more: the text of the credential `arguments`.
+
+Solo5 joins all words behind the image with single spaces, so one word can be many arguments.
+"""
+CREATE_BLOCK: Final = 'test -e "$1" || truncate -s "$2" "$1"'
+"""Shell script that makes the sparse file `$1` of size `$2` unless there is one."""
+
+_DEVICE: Final = re.compile(r"[A-Za-z0-9]{1,67}")
+_INTERFACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
+_MAC: Final = re.compile(r"[0-9A-Fa-f][02468ACEace](:[0-9A-Fa-f]{2}){5}")
+_NO_MAC: Final = "00:00:00:00:00:00"
+_MEMORY: Final = re.compile(r"[1-9][0-9]{0,6}")
+_FILE: Final = re.compile(r"""/[^\x00-\x20\x7f"'\\$%`]*""")
+_GUEST_SPECIAL: Final = re.compile(r'[\\" ]')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting that confines a tender, as systemd.exec(5) names it."""
+
+    name: str
+    """Name of the setting."""
+    value: str
+    """Its value; never one that needs quoting."""
+    reason: str
+    """Why it is so, or what the tender needs of it."""
+    hvt_only: bool = False
+    """Whether solo5-spt cannot live with it."""
+
+
+HARDENING: Final = (
+    Setting(name="AmbientCapabilities", value="", reason="A tender needs no capability."),
+    Setting(name="CapabilityBoundingSet", value="", reason="A tender needs no capability."),
+    Setting(name="NoNewPrivileges", value="yes", reason="Both tenders set it for seccomp anyway."),
+    Setting(
+        name="DevicePolicy",
+        value="closed",
+        reason="Only the devices of DeviceAllow and those like /dev/null.",
+    ),
+    Setting(name="ProtectSystem", value="strict", reason="Only its own state is writable."),
+    Setting(name="ProtectHome", value="yes", reason="Block files do not belong in a home."),
+    Setting(name="PrivateTmp", value="yes", reason="A tender makes no temporary files."),
+    Setting(name="PrivateMounts", value="yes", reason="It mounts nothing that others should see."),
+    Setting(name="ProtectClock", value="yes", reason="An image may read the clock only."),
+    Setting(name="ProtectControlGroups", value="yes", reason="It makes no control groups."),
+    Setting(name="ProtectHostname", value="yes", reason="It never sets the name of the host."),
+    Setting(name="ProtectKernelLogs", value="yes", reason="It never reads the kernel's log."),
+    Setting(name="ProtectKernelModules", value="yes", reason="kvm and tun are loaded before."),
+    Setting(name="ProtectKernelTunables", value="yes", reason="It changes no tunables."),
+    Setting(name="ProtectProc", value="invisible", reason="It looks at no other process."),
+    Setting(name="ProcSubset", value="pid", reason="It reads nothing else of /proc."),
+    Setting(name="KeyringMode", value="private", reason="It uses no keys of the kernel."),
+    Setting(name="RemoveIPC", value="yes", reason="It leaves no shared memory behind."),
+    Setting(
+        name="RestrictAddressFamilies",
+        value="AF_INET AF_NETLINK",
+        reason="For getifaddrs, and for the ioctl that asks a tap for its MTU.",
+    ),
+    Setting(
+        name="IPAddressDeny",
+        value="any",
+        reason="Packets of the image go through the tap, never through a socket.",
+    ),
+    Setting(name="RestrictNamespaces", value="yes", reason="It makes no namespaces."),
+    Setting(name="RestrictRealtime", value="yes", reason="It asks for no realtime scheduling."),
+    Setting(name="RestrictSUIDSGID", value="yes", reason="It makes no set-user-id files."),
+    Setting(name="SystemCallArchitectures", value="native", reason="One machine, one ABI."),
+    Setting(
+        name="SystemCallFilter",
+        value="@system-service seccomp",
+        reason="The tenders install their own, narrower filter with seccomp(2). LockPersonality="
+        " must stay off: both ask personality(2) for the current one, which it forbids.",
+    ),
+    Setting(name="UMask", value="0077", reason="Block files are for the unikernel's user only."),
+    Setting(
+        name="MemoryDenyWriteExecute",
+        value="yes",
+        reason="solo5-spt makes the text of the image executable in its own memory.",
+        hvt_only=True,
+    ),
+    Setting(
+        name="KillSignal",
+        value="SIGKILL",
+        reason="A tender does not tell the image about signals; at SIGTERM it would only end with"
+        " status 1, as a failing image does.",
+    ),
+    Setting(name="SuccessExitStatus", value="SIGKILL", reason="It was stopped, see KillSignal=."),
+    Setting(
+        name="RestartSec",
+        value="5",
+        reason="Slow enough for a failing image not to meet the default limit of 5 starts in 10 s.",
+    ),
+)
+"""How every systemd target confines a tender; no capabilities, no devices but its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """One variable of the configuration file of a unikernel."""
+
+    name: str
+    """Name; in rc.conf the name of the service and `_` go before it."""
+    meaning: str
+    """What it sets, one sentence without full stop."""
+    default: str | None
+    """Value when it is not set; None if it has to be set, empty if it may be left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What is known about the service of an image before anybody configures it."""
+
+    name: str
+    """Name of the package."""
+    target: str
+    """Solo5 target, one of `TENDERS`."""
+    abi_version: int
+    """Version of the ABI between image and tender."""
+    networks: tuple[str, ...]
+    """Names of the network devices that the image wants, in its order."""
+    blocks: tuple[str, ...]
+    """Names of the block devices that the image wants, in its order."""
+
+    @property
+    def tender(self) -> str:
+        """Name of the program that runs the image."""
+        return f"solo5-{self.target}"
+
+    @property
+    def user(self) -> str:
+        """Name of its own system user and group."""
+        return USER_PREFIX + shortened(self.name, USER_SHORT)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Names of further groups of the user."""
+        return ("kvm",) if self.target == "hvt" else ()
+
+    @property
+    def state_directory(self) -> str:
+        """Place of its block files, relative to /var/lib."""
+        return f"unikernels/{self.name}"
+
+    @property
+    def required_device(self) -> str | None:
+        """Device of the host without which starting makes no sense."""
+        return "/dev/kvm" if self.target == "hvt" else None
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Devices of the host that the tender reads and writes, besides block devices."""
+        kvm = () if self.required_device is None else (self.required_device,)
+        return (*kvm, "/dev/net/tun") if self.networks else kvm
+
+    @property
+    def hardening(self) -> tuple[Setting, ...]:
+        """The settings of `HARDENING` that its tender can live with."""
+        return tuple(s for s in HARDENING if self.target == "hvt" or not s.hvt_only)
+
+    def tap(self, device: str) -> str:
+        """Return the name of the tap of a network device when none is configured."""
+        number = self.networks.index(device)
+        return f"vm-{shortened(self.name, TAP_SHORT)}-{number}"
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """Variables of the configuration file, the same names and meanings on every system."""
+        return (
+            Variable(name="memory", meaning="Memory in MB", default=DEFAULT_MEMORY),
+            Variable(
+                name="arguments",
+                meaning="Command line of the image; `\\` protects a blank, a quote or itself, and"
+                " every local user can read it",
+                default="",
+            ),
+            Variable(
+                name="arguments_file",
+                meaning="File, readable by root only, with more of the command line",
+                default="",
+            ),
+            *(variable for device in self.networks for variable in self._network(device)),
+            *(variable for device in self.blocks for variable in _block(device)),
+        )
+
+    def _network(self, device: str) -> tuple[Variable, ...]:
+        return (
+            Variable(
+                name=f"net_{device}_tap",
+                meaning=f"Tap of the network device {device}, made at the start",
+                default=self.tap(device),
+            ),
+            Variable(
+                name=f"net_{device}_bridge",
+                meaning="Bridge that the tap becomes part of",
+                default=None,
+            ),
+            Variable(
+                name=f"net_{device}_mac",
+                meaning="MAC address; without it another one at each start",
+                default="",
+            ),
+        )
+
+
+def _block(device: str) -> tuple[Variable, ...]:
+    return (
+        Variable(
+            name=f"block_{device}_file",
+            meaning=f"File or device behind the block device {device}",
+            default=None,
+        ),
+        Variable(name=f"block_{device}_sector_size", meaning="Bytes of one sector", default="512"),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """Configuration of one network device."""
+
+    device: str
+    """Name that the image gives it."""
+    tap: str
+    """Interface on the host, made at the start and removed at the end."""
+    bridge: str | None = None
+    """Bridge on the host that the tap becomes part of."""
+    mac: str | None = None
+    """MAC address that the image sees; None lets the tender draw one at each start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Configuration of one block device."""
+
+    device: str
+    """Name that the image gives it."""
+    file: str
+    """Absolute path of the file or block device on the host."""
+    sector_size: str | None = None
+    """Bytes; None is the tender's default of 512."""
+    create_megabytes: str | None = None
+    """MB of the sparse file that is made when there is none; None makes nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """What the operator of a host decides; values are texts, so that they may be variables."""
+
+    memory: str = DEFAULT_MEMORY
+    """MB."""
+    arguments: tuple[str, ...] = ()
+    """Arguments of the image."""
+    arguments_file: str | None = None
+    """File with more of the command line that is read as the credential `arguments`."""
+    networks: tuple[Network, ...] = ()
+    """Network devices."""
+    blocks: tuple[Block, ...] = ()
+    """Block devices."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paths:
+    """Where a system has what a service runs; absolute paths, all."""
+
+    image: str
+    """The image."""
+    tender: str
+    """The tender's program."""
+    shell: str
+    """A POSIX shell."""
+    ip: str
+    """iproute2's program."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One command around the life of a tender."""
+
+    words: tuple[str, ...]
+    """Program and arguments, unquoted."""
+    root: bool
+    """Whether root runs it, and not the unikernel's user."""
+
+
+def service(recipe: ImageRecipe) -> Service:
+    """Return the service of a recorded image.
+
+    Raises:
+        InputError: no tender can run the image or attach its devices; all reasons together.
+    """
+    solo5 = recipe.solo5
+    raise_all(_manifest_faults(recipe))
+    return Service(
+        name=recipe.name,
+        target=solo5.target,
+        abi_version=solo5.abi_version,
+        networks=tuple(d.name for d in solo5.devices if d.kind == "NET_BASIC"),
+        blocks=tuple(d.name for d in solo5.devices if d.kind == "BLOCK_BASIC"),
+    )
+
+
+def _manifest_faults(recipe: ImageRecipe) -> Iterator[InputError]:
+    where = str(recipe.image.path)
+    if recipe.solo5.target not in TENDERS:
+        yield InputError(
+            f"no tender runs an image for {recipe.solo5.target!r} as a service",
+            where=where,
+            hint="services can be made of images for hvt and spt",
+        )
+    for device in recipe.solo5.devices:
+        if not _DEVICE.fullmatch(device.name):
+            yield InputError(
+                f"the device {device.name!r} cannot be named on a tender's command line: letters"
+                " and digits, at most 67",
+                where=where,
+            )
+
+
+def shortened(name: str, width: int) -> str:
+    """Return a package name with at most `width` characters of `[a-z0-9-]`, different for each.
+
+    Names that are too long or hold other characters get as many digits of their sha256 as are
+    needed to be exactly `width` long, which names that fit never are.
+
+    Args:
+        name: A package name.
+        width: Characters, at least 6.
+    """
+    if re.fullmatch(rf"[a-z0-9-]{{1,{width - 1}}}", name):
+        return name
+    head = re.sub(r"[^a-z0-9-]", "-", name)[: width - 5]
+    return head + hashlib.sha256(name.encode()).hexdigest()[: width - len(head)]
+
+
+def guest_line(arguments: Sequence[str]) -> str:
+    """Return the command line that an image splits into these arguments."""
+    return " ".join(_GUEST_SPECIAL.sub(r"\\\g<0>", argument) for argument in arguments)
+
+
+def command_line(described: Service, configuration: Configuration, paths: Paths) -> tuple[str, ...]:
+    """Return the words of the command that runs an image, on any system.
+
+    Args:
+        described: The service.
+        configuration: One without `faults`, or with variables of the target's language as values.
+        paths: Where the programs are.
+    """
+    words = [paths.tender, f"--mem={configuration.memory}"]
+    networks = {network.device: network for network in configuration.networks}
+    blocks = {block.device: block for block in configuration.blocks}
+    for device in described.networks:
+        network = networks[device]
+        words.append(f"--net:{device}={network.tap}")
+        if network.mac is not None:
+            words.append(f"--net-mac:{device}={network.mac}")
+    for device in described.blocks:
+        block = blocks[device]
+        words.append(f"--block:{device}={block.file}")
+        if block.sector_size is not None:
+            words.append(f"--block-sector-size:{device}={block.sector_size}")
+    words += ["--", paths.image]
+    if configuration.arguments:
+        words.append(guest_line(configuration.arguments))
+    if configuration.arguments_file is not None:
+        words = [paths.shell, "-c", WITH_SECRET, "unikernel", *words]
+    return tuple(words)
+
+
+def before(described: Service, configuration: Configuration, paths: Paths) -> tuple[Command, ...]:
+    """Return what Linux runs before `command_line`: taps and block files."""
+    commands: list[Command] = []
+    for network in _ordered(described, configuration):
+        tap = network.tap
+        steps = [
+            ("tuntap", "add", "dev", tap, "mode", "tap", "user", described.user),
+            ("link", "set", "dev", tap, "up"),
+        ]
+        if network.bridge is not None:
+            steps.insert(1, ("link", "set", "dev", tap, "master", network.bridge))
+        commands += (Command(words=(paths.ip, *step), root=True) for step in steps)
+    commands += (
+        Command(
+            words=(
+                *(paths.shell, "-c", CREATE_BLOCK, "unikernel"),
+                *(block.file, f"{block.create_megabytes}M"),
+            ),
+            root=False,
+        )
+        for device in described.blocks
+        for block in configuration.blocks
+        if block.device == device and block.create_megabytes is not None
+    )
+    return tuple(commands)
+
+
+def after(described: Service, configuration: Configuration, paths: Paths) -> tuple[Command, ...]:
+    """Return what Linux runs after the end of the tender, however it ended; each may fail."""
+    return tuple(
+        Command(words=(paths.ip, "tuntap", "del", "dev", network.tap, "mode", "tap"), root=True)
+        for network in _ordered(described, configuration)
+    )
+
+
+def _ordered(described: Service, configuration: Configuration) -> tuple[Network, ...]:
+    networks = {network.device: network for network in configuration.networks}
+    return tuple(networks[device] for device in described.networks)
+
+
+def faults(described: Service, configuration: Configuration) -> Iterator[InputError]:
+    """Yield an error for each value with which the unikernel could not run as configured.
+
+    The messages are the same on every system; `where` is the name of the service.
+    """
+    for message in _faults(described, configuration):
+        yield InputError(message, where=described.name)
+
+
+def _faults(described: Service, configuration: Configuration) -> Iterator[str]:
+    network_names = [network.device for network in configuration.networks]
+    block_names = [block.device for block in configuration.blocks]
+    yield from _device_faults("network", described.networks, network_names)
+    yield from _device_faults("block", described.blocks, block_names)
+    if not _MEMORY.fullmatch(configuration.memory):
+        yield f"the memory `{configuration.memory}` is not a whole number of MB from 1"
+    for network in configuration.networks:
+        yield from _network_faults(network)
+    for block in configuration.blocks:
+        where = f"of the block device `{block.device}`"
+        yield from _file_faults(f"the file `{block.file}` {where}", block.file)
+        if block.sector_size is not None and block.sector_size not in SECTOR_SIZES:
+            yield (
+                f"the sector size `{block.sector_size}` {where} is not a power of two from"
+                f" {SECTOR_SIZES[0]} to {SECTOR_SIZES[-1]}"
+            )
+    if configuration.arguments_file is not None:
+        file = configuration.arguments_file
+        yield from _file_faults(f"the arguments file `{file}`", file)
+    if "" in configuration.arguments:
+        yield "an argument is empty, and an image cannot be given an empty argument"
+    size = len(guest_line(configuration.arguments).encode())
+    if size > COMMAND_LINE_BYTES:
+        yield f"the arguments take {size} bytes, a tender passes at most {COMMAND_LINE_BYTES}"
+
+
+def _device_faults(kind: str, wanted: Sequence[str], given: Sequence[str]) -> Iterator[str]:
+    for device in wanted:
+        if device not in given:
+            yield f"the image wants the {kind} device `{device}`, which is not configured"
+    for device in given:
+        if device not in wanted:
+            known = ", ".join(wanted) or "none"
+            yield f"the image has no {kind} device `{device}`; it has {known}"
+
+
+def _network_faults(network: Network) -> Iterator[str]:
+    where = f"of the network device `{network.device}`"
+    named = (("tap", network.tap), ("bridge", network.bridge))
+    for kind, interface in named:
+        if interface is not None and not _INTERFACE.fullmatch(interface):
+            yield (
+                f"the {kind} `{interface}` {where} is not a name of at most {TAP_WIDTH} letters,"
+                " digits, `-`, `_` and `.`, the first a letter or digit"
+            )
+    if network.mac is not None and (not _MAC.fullmatch(network.mac) or network.mac == _NO_MAC):
+        yield (
+            f"the MAC address `{network.mac}` {where} is not six pairs of hexadecimal digits"
+            " joined by `:`, the first of them even, not all 0"
+        )
+
+
+def _file_faults(what: str, file: str) -> Iterator[str]:
+    # A tender reads a path up to its first blank; systemd and shells interpret the others.
+    if not _FILE.fullmatch(file):
+        yield f"{what} is not an absolute path without blanks, quotes, `\\`, `$`, `%` and backticks"
+
+
+def clashes(configurations: Mapping[str, Configuration]) -> Iterator[InputError]:
+    """Yield an error for each tap, MAC address and block file that two devices of a host share.
+
+    Args:
+        configurations: Name of each service of one host, and its configuration.
+    """
+    taps: list[tuple[str, str]] = []
+    macs: list[tuple[str, str]] = []
+    files: list[tuple[str, str]] = []
+    for name in sorted(configurations):
+        for network in sorted(configurations[name].networks, key=lambda n: n.device):
+            taps.append((network.tap, f"{name}.{network.device}"))
+            if network.mac is not None:
+                macs.append((network.mac.lower(), f"{name}.{network.device}"))
+        files += (
+            (block.file, f"{name}.{block.device}")
+            for block in sorted(configurations[name].blocks, key=lambda b: b.device)
+        )
+    for kind, used in (("tap", taps), ("MAC address", macs), ("file", files)):
+        yield from _shared(kind, used)
+
+
+def _shared(kind: str, used: Iterable[tuple[str, str]]) -> Iterator[InputError]:
+    users: dict[str, list[str]] = {}
+    for value, user in used:
+        users.setdefault(value, []).append(user)
+    for value in sorted(users):
+        if len(users[value]) > 1:
+            yield InputError(f"the {kind} `{value}` is shared by {', '.join(users[value])}")

@@ -1,0 +1,99 @@
+"""What `lint` reads and reports, and whose rules it knows."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from pkggen.errors import printable
+from pkggen.targets.nix import names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_RULES_OF: Final[Mapping[str, str]] = {
+    "NixOS/nixpkgs-vet": (
+        "NPV-109 NPV-110 NPV-111 NPV-121 NPV-122 NPV-123 NPV-124 NPV-125 NPV-126 NPV-127 "
+        "NPV-128 NPV-140 NPV-141 NPV-142 NPV-143 NPV-144 NPV-145 NPV-146 NPV-164 NPV-166 "
+        "NPV-170"
+    ),
+    "nixpkgs .editorconfig": "encoding final-newline line-end trailing-blanks indentation",
+    "NixOS/nixfmt": "blank-lines line-length list-layout brackets equals arguments",
+    "nixf-diagnose": "unused-argument",
+    "NixOS/nix src/libexpr/lexer.l": "nix-syntax",
+    "RFC 8259": "json-syntax",
+    "NixOS/rfcs 45": "url-literal",
+    "pkggen": "header",
+    "nixpkgs pkgs/by-name/README.md": "derivation",
+    "nixpkgs CONTRIBUTING.md": "rec with-lib",
+    "jtojnar/nixpkgs-hammering": "attribute-order last-attributes phase-hooks",
+    "nixpkgs doc/stdenv/stdenv.chapter.md": "phases",
+    "nixpkgs pkgs/README.md": (
+        "unexplained attribute-name pname version hash mirror fetchgit fetchpatch "
+        "override-attrs import-from-derivation"
+    ),
+    "nixpkgs doc/stdenv/meta.chapter.md": (
+        "meta meta-order description homepage no-maintainer unfree source-provenance main-program"
+    ),
+    "nixpkgs pkgs/stdenv/generic/make-derivation.nix": "md5",
+    "nix-instantiate --parse": "nix-parse",
+}
+RULES: Final[Mapping[str, str]] = {
+    rule: source for source, rules in _RULES_OF.items() for rule in rules.split()
+}
+"""Names of the rules and who made them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What lies at a path."""
+
+    data: bytes | None = None
+    """Content of a text; None for whatever else, which no rule reads."""
+    executable: bool = False
+    """Whether its owner may execute it."""
+    link: str | None = None
+    """Target of a symbolic link."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A breach of a rule."""
+
+    path: PurePosixPath
+    """The file, relative to the directory that was looked at."""
+    line: int = 1
+    """From 1."""
+    column: int = 1
+    """From 1, in characters."""
+    rule: str
+    """A key of `RULES`."""
+    message: str
+    """What is wrong, in one sentence without a final full stop."""
+
+    def key(self) -> tuple[PurePosixPath, int, int, str]:
+        """Return what findings are sorted by."""
+        return self.path, self.line, self.column, self.rule
+
+    def __str__(self) -> str:
+        text = f"{self.path}:{self.line}:{self.column} {self.rule} {self.message}"
+        return printable(f"{text} ({RULES[self.rule]})".replace("\n", " "))
+
+
+def package_of(path: PurePosixPath) -> PurePosixPath | None:
+    """Return the directory of the package that a file belongs to."""
+    parts = path.parts
+    inner = len(parts) > 4 and PurePosixPath(*parts[:2]) == names.BY_NAME
+    return PurePosixPath(*parts[:4]) if inner else None
+
+
+def resolved_in(directory: PurePosixPath, relative: str) -> PurePosixPath:
+    """Return where a relative path from a directory leads, by its text alone."""
+    return PurePosixPath(posixpath.normpath(posixpath.join(directory, relative)))
+
+
+def exists(path: PurePosixPath, files: Mapping[PurePosixPath, Entry]) -> bool:
+    """Tell whether there is a file or a directory at a path."""
+    return path in files or any(path in file.parents for file in files)
