@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Final
 from pkggen import process
 from pkggen.cli.common import talk
 from pkggen.targets.nix import lint as nix
+from pkggen.targets.nix.finding import RULES, Finding
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from pkggen.targets.nix.finding import Entry
 
 FOUND_BREACHES: Final = 1
 """Exit code when a rule is broken."""
@@ -31,7 +34,7 @@ _FAULT: Final = re.compile(r"error: (?P<message>[^\n]+)(?s:.*?):(?P<line>\d+):(?
 class _Checked:
     """What a linter found."""
 
-    findings: tuple[nix.Finding, ...]
+    findings: tuple[Finding, ...]
     """Breaches, sorted."""
     unchecked: tuple[str, ...] = ()
     """What could not be checked here."""
@@ -50,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
                 "column": finding.column,
                 "rule": finding.rule,
                 "message": finding.message,
-                "source": nix.RULES[finding.rule],
+                "source": RULES[finding.rule],
             }
             for finding in checked.findings
         ]
@@ -69,10 +72,10 @@ def _nix(root: Path) -> _Checked:
         note = f"nothing was parsed by Nix itself: nix-instantiate is not installed; {_INSTALL}"
         return _Checked(findings=findings, unchecked=(note,))
     faults = tuple(_unparsed(root, files))
-    return _Checked(findings=tuple(sorted((*findings, *faults), key=nix.Finding.key)))
+    return _Checked(findings=tuple(sorted((*findings, *faults), key=Finding.key)))
 
 
-def _unparsed(root: Path, files: Mapping[PurePosixPath, nix.Entry]) -> Iterator[nix.Finding]:
+def _unparsed(root: Path, files: Mapping[PurePosixPath, Entry]) -> Iterator[Finding]:
     """Yield what Nix cannot parse; files are tried one by one only where many fail together."""
     paths = [
         path for path, file in files.items() if path.suffix == ".nix" and file.data is not None
@@ -100,11 +103,11 @@ def _parse(root: Path, paths: Sequence[PurePosixPath]) -> None:
     )
 
 
-def _finding(path: PurePosixPath, said: str) -> nix.Finding:
+def _finding(path: PurePosixPath, said: str) -> Finding:
     found = _FAULT.search(said)
     line, column = (int(found["line"]), int(found["column"])) if found else (1, 1)
     message = found["message"] if found else said
-    return nix.Finding(path=path, line=line, column=column, rule="nix-parse", message=message)
+    return Finding(path=path, line=line, column=column, rule="nix-parse", message=message)
 
 
 _TARGETS: Final[Mapping[str, Callable[[Path], _Checked]]] = {"nix": _nix}

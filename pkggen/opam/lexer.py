@@ -17,6 +17,9 @@ from typing import Final
 
 from pkggen.errors import InputError, Place
 
+ADVICE: Final = "files that opam writes have no such fault: get the recorded file again"
+"""What to do about text that cannot be read, when nothing better is known."""
+
 SKIP: Final = r"(?:[ \t\n]++|\r\n|#[^\n]*+)*+"
 """Blanks and line comments; nested comments are blanked out by `without_comments`."""
 
@@ -75,6 +78,7 @@ def without_comments(file: str, text: str) -> str:
                 raise InputError(
                     "the comment that starts here has no end",
                     where=Place.at(file, text, token.start()),
+                    hint=ADVICE,
                 )
             depth += 1 if edge[0] == "(*" else -1
             position = edge.end()
@@ -126,4 +130,5 @@ def unescape(file: str, text: str, start: int, raw: str) -> str:
         raise InputError(
             "the escapes of this string do not make UTF-8 text",
             where=Place.at(file, text, start),
+            hint=ADVICE,
         ) from None

@@ -101,7 +101,8 @@ class _Parser:
         self.known: dict[str, Value] = {}
 
     def error(self, offset: int, message: str, hint: str | None = None) -> InputError:
-        return InputError(message, where=Place.at(self.file, self.original, offset), hint=hint)
+        place = Place.at(self.file, self.original, offset)
+        return InputError(message, where=place, hint=hint or lexer.ADVICE)
 
     def unexpected(self, position: int, wanted: str) -> InputError:
         if position >= len(self.text):

@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pkggen.errors import Faults, InputError, PkggenError, Place
+from pkggen.opam.lexer import ADVICE
 from pkggen.opam.package import (
     AllOf,
     AnyOf,
@@ -94,7 +95,7 @@ class Reader:
             raise Faults(self._faults)
         place = Place.at(self._file.file, self._file.text, item.offset)
         message = self._where + error.message
-        self._faults.append(type(error)(message, where=place, hint=error.hint))
+        self._faults.append(type(error)(message, where=place, hint=error.hint or ADVICE))
 
     @contextmanager
     def noting(self, item: Field | Section) -> Iterator[None]:

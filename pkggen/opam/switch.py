@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pkggen.errors import InputError, Place, VerificationError, raise_all
+from pkggen.opam.lexer import ADVICE
 from pkggen.opam.package import Checksum, ExtraFile, OpamPackage
 from pkggen.opam.parser import parse
 from pkggen.opam.read import Reader, package_name, read_package, relative_path, strings
@@ -127,7 +128,7 @@ def read_switch(data: bytes, file: str) -> SwitchExport:
     )
     faults += _contradictions(switch)
     if not parsed.items:
-        faults.append(InputError("this holds no opam fields at all", where=file))
+        faults.append(InputError("this holds no opam fields at all", where=file, hint=ADVICE))
     raise_all(faults)
     return switch
 
@@ -166,6 +167,7 @@ def decoded(data: bytes, file: str) -> str:
         raise InputError(
             f"the byte 0x{data[error.start]:02x} is not UTF-8 text",
             where=Place.at(file, text, offset),
+            hint=ADVICE,
         ) from None
 
 
@@ -176,7 +178,7 @@ def _contradictions(switch: SwitchExport) -> list[PkggenError]:
     for full in switch.installed:
         name, _, version = full.partition(".")
         if name in seen:
-            faults.append(InputError(f"{name} is installed twice", where=switch.file))
+            faults.append(InputError(f"{name} is installed twice", where=switch.file, hint=ADVICE))
         seen.add(name)
         if name in switch.packages and str(switch.packages[name].version) != version:
             faults.append(

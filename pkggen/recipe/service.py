@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pkggen.recipe.model import ImageRecipe
 
 DEFAULT_MEMORY: Final = "32"
-"""MB. What robur's unikernels are run with; a tender's own 512 would let a leak eat a small host."""
+"""MB, enough for most MirageOS images; with a tender's own 512 a leak would eat a small host."""
 TENDERS: Final = ("hvt", "spt")
 """Solo5 targets that a program on a general-purpose host runs."""
 TAP_WIDTH: Final = 15
@@ -41,7 +41,7 @@ RESTARTS: Final = ("no", "on-failure", "always")
 SOLO5_WITH_ABI_2: Final = "0.8.0"
 """First release whose tenders run images of ABI version 2, and no others."""
 
-WITH_SECRET: Final = 'line=$(cat "$CREDENTIALS_DIRECTORY/arguments") && exec "$@" "$line"'
+RUN_WITH_FILE: Final = 'line=$(cat "$CREDENTIALS_DIRECTORY/arguments") && exec "$@" "$line"'
 """Shell script that runs its arguments with one more: the text of the credential `arguments`.
 
 Solo5 joins all words behind the image with single spaces, so one word can be many arguments.
@@ -309,7 +309,7 @@ class Paths:
     """The image."""
     tender: str
     """The tender's program."""
-    shell: str
+    sh: str
     """A POSIX shell."""
     ip: str
     """iproute2's program."""
@@ -405,7 +405,7 @@ def command_line(described: Service, configuration: Configuration, paths: Paths)
     if configuration.arguments:
         words.append(guest_line(configuration.arguments))
     if configuration.arguments_file is not None:
-        words = [paths.shell, "-c", WITH_SECRET, "unikernel", *words]
+        words = [paths.sh, "-c", RUN_WITH_FILE, "unikernel", *words]
     return tuple(words)
 
 
@@ -424,7 +424,7 @@ def before(described: Service, configuration: Configuration, paths: Paths) -> tu
     commands += (
         Command(
             words=(
-                *(paths.shell, "-c", CREATE_BLOCK, "unikernel"),
+                *(paths.sh, "-c", CREATE_BLOCK, "unikernel"),
                 *(block.file, f"{block.create_megabytes}M"),
             ),
             root=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -10,22 +11,20 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.rebuild.made import Made, Package, example, make, programs
+from tests.rebuild.made import Made, Package, archive, example, make, programs
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.cli.conftest import Ran, Run
 
 SOURCE = """\
-static const char where[] = PLACE;
-int hidden(int x) { return x * x; }
-int main(void) { return hidden(where[0]) == 0; }
+int square(int x) { return x * x; }
+int main(int count, char **arguments) { return square(count) == arguments[0][0]; }
 """
 
 
@@ -33,9 +32,9 @@ def rebuild(run: Run, made: Made, *more: object, code: int = 0) -> Ran:
     return run("rebuild", made.record, "--offline", "--mirror", made.mirror, *more, code=code)
 
 
-def program(flags: str, place: str = "x") -> Package:
+def program(*flags: str) -> Package:
     """Return a package whose program has the place of its build in its debug information."""
-    compile_ = f'"cc" "-O1" {flags} "-DPLACE=\\"{place}\\"" "-o" "root" "root.c"'
+    compile_ = " ".join(f'"{word}"' for word in ("cc", "-g", *flags, "-o", "root", "root.c"))
     return Package(
         "root",
         f'build: [[{compile_}]] install: ["cp" "root" "%{{bin}}%/root"]',
@@ -92,7 +91,7 @@ def test_what_is_prepared_runs_by_hand(run: Run, shell: str, tmp_path: Path) -> 
 
 
 def test_another_prefix_is_recognised(run: Run, tmp_path: Path) -> None:
-    package = program('"-g"')
+    package = program()
     recorded = built_elsewhere(run, tmp_path, package)
     made = make(tmp_path, (package,), prefix=tmp_path / "p", built={"bin/root": recorded})
     done = rebuild(run, made, code=4)
@@ -104,8 +103,8 @@ def test_another_prefix_is_recognised(run: Run, tmp_path: Path) -> None:
 
 
 def test_another_flag_is_no_matter_of_paths(run: Run, tmp_path: Path) -> None:
-    recorded = built_elsewhere(run, tmp_path, program('"-g"', "y"))
-    made = make(tmp_path, (program('"-g"'),), prefix=tmp_path / "p", built={"bin/root": recorded})
+    recorded = built_elsewhere(run, tmp_path, program("-O1"))
+    made = make(tmp_path, (program(),), prefix=tmp_path / "p", built={"bin/root": recorded})
     done = rebuild(run, made, "--json", code=4)
     shown = json.loads(done.out)
     assert shown["schema"] == "1.0.0"
@@ -256,3 +255,32 @@ def test_programs_of_another_path(
     shutil.rmtree(tmp_path / "p")
     monkeypatch.setenv("REBUILD_PATH", path)
     rebuild(run, made)
+
+
+@pytest.mark.slow
+def test_a_unikernel_is_built_at_orbs_place(run: Run, tmp_path: Path) -> None:
+    place = Path("/tmp/orb-build")  # noqa: S108 - the one that is recorded
+    if place.exists():
+        pytest.skip(f"NOT BUILT AT {place}: another rebuild is there")
+    vendored = Package("v", "", {"text": "vendored"})
+    source = archive(vendored)
+    digest = hashlib.sha256(source).hexdigest()
+    fields = (
+        f'x-opam-monorepo-duniverse-dirs: ["https://pkggen.test/v.tar" "v" ["sha256={digest}"]]\n'
+        'x-mirage-opam-lock-location: "mirage/root.opam"\n'
+        'x-mirage-configure: ["sh" "-c" "pwd >out; cat duniverse/v/text duniverse/dune >>out"]\n'
+        'x-mirage-pre-build: ["false"]\n'
+        'build: ["sh" "-c" "cat mine >>out"] install: ["cp" "out" "%{bin}%/root"]'
+    )
+    made = make(
+        tmp_path,
+        (Package("tool", 'build: ["true"]'), Package("root", fields, {"mine": "own"})),
+        prefix=tmp_path / "p",
+        built={"bin/root": b"/tmp/orb-build\nvendored(vendored_dirs *)own"},
+    )
+    kept = made.mirror / "sha256" / digest[:2] / digest
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_bytes(source)
+    assert rebuild(run, made).out.startswith("same     bin/root")
+    assert not place.exists()
+    assert not Path(f"{place}.lock").exists()

@@ -317,13 +317,13 @@ class World:
         """Rebuild with opam, offline and with an empty repository.
 
         Returns:
-            What the prefix holds, and the seconds it took.
+            What the prefix holds, and the seconds that it took once there was a switch.
         """
         empty = self.base / "empty"
         (empty / "packages").mkdir(parents=True, exist_ok=True)
         (empty / "repo").write_text('opam-version: "2.0"\n')
-        start = time.monotonic()
         self.new_switch(empty)
+        start = time.monotonic()
         export = record / "opam-switch" if vendored is None else self.base / "dependencies"
         self.opam("switch", "import", "--switch=s", str(export), jobs=jobs)
         if vendored is not None:

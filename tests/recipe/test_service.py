@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from pkggen.recipe.model import ImageRecipe
     from tests.conftest import MakeRecord
 
-PATHS: Final = Paths(image="/i.hvt", tender="/bin/solo5-hvt", shell="/bin/sh", ip="/sbin/ip")
+PATHS: Final = Paths(image="/i.hvt", tender="/bin/solo5-hvt", sh="/bin/sh", ip="/sbin/ip")
 DNS: Final = Service(
     name="dns-primary", target="hvt", abi_version=2, networks=("in", "out"), blocks=("data",)
 )
@@ -235,8 +235,10 @@ def configured(**changes: object) -> Configuration:
             (
                 configured(blocks=(Block(device="data", file="/x", sector_size=size),)),
                 [
-                    f"the sector size `{size}` of the block device `data` is not a power of two"
-                    " from 512 to 32768"
+                    (
+                        f"the sector size `{size}` of the block device `data` is not a power of two"
+                        " from 512 to 32768"
+                    )
                 ],
             )
             for size in ("256", "513", "65536", "", "4k")

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Final
 from pkggen.recipe import description
 from pkggen.recipe.overrides import web_url
 from pkggen.targets.nix import names
-from pkggen.targets.nix.finding import Finding
-from pkggen.targets.nix.lint_package import Package
 from pkggen.targets.nix.syntax import (
     Attribute,
     Kind,
@@ -24,6 +22,7 @@ from pkggen.targets.nix.syntax import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from pkggen.targets.nix.finding import Finding
     from pkggen.targets.nix.lint_text import File
 
 _ORDER: Final = (
@@ -57,6 +56,7 @@ class Package:
     """Its tokens with comments."""
 
     def findings(self, *, submitted: bool) -> Iterator[Finding]:
+        """Yield what is wrong; `submitted` is that of `lint.lint`."""
         yield from self._arguments()
         found = self._derivation()
         if found is None:
@@ -175,7 +175,7 @@ class Package:
             message = "nixpkgs takes no package without a maintainer"
             yield self._in(meta, "maintainers", start, "no-maintainer", message)
         texts = (token.text for token in self.file.tokens if token.kind is Kind.TEXT)
-        if "mainProgram" in meta and not any("/bin" in text for text in texts):
+        if "mainProgram" in meta and not any("$out/bin" in text for text in texts):
             message = "there is no program without $out/bin"
             yield self._in(meta, "mainProgram", start, "main-program", message)
 

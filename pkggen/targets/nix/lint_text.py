@@ -8,7 +8,6 @@ import json
 import re
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from pkggen.errors import InputError, Place
@@ -26,8 +25,7 @@ from pkggen.targets.nix.syntax import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from pkggen.targets.nix.lint_text import File
+    from pathlib import PurePosixPath
 
 _IN_TEXT: Final = {
     "final-newline": (r"(?<!\n)\Z|\n\n\Z", "the file must end with exactly one newline"),

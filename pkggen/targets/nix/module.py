@@ -52,7 +52,7 @@ def _quoted() -> dict[str, object]:
         "restart": quote.string(service.RESTARTS[1]),
         "groups": quote.string("kvm"),
         "sector_sizes": quote.Nix(" ".join(service.SECTOR_SIZES)),
-        "with_secret": quote.string(service.WITH_SECRET),
+        "run_with_file": quote.string(service.RUN_WITH_FILE),
         "create_block": quote.string(service.CREATE_BLOCK),
         "hardening": [_setting(s) for s in service.HARDENING if not s.hvt_only],
         "hvt_hardening": [_setting(s) for s in service.HARDENING if s.hvt_only],

@@ -49,7 +49,7 @@ SERVICE: Final = Service(
     blocks=("data",),
 )
 PATHS: Final = Paths(
-    image="/image", tender="/solo5/bin/solo5-hvt", shell="/bash/bin/sh", ip="/iproute2/bin/ip"
+    image="/image", tender="/solo5/bin/solo5-hvt", sh="/bash/bin/sh", ip="/iproute2/bin/ip"
 )
 GOOD: Final[dict[str, Any]] = {
     "networks": {"service": {"bridge": "br0"}, "control": {}},
@@ -190,7 +190,7 @@ def systemd_words(line: str) -> list[str]:
     def unescape(match: re.Match[str]) -> str:
         text = match[0]
         if text[0] == "\\":
-            return chr(int(text[2:], 16)) if text[1] == "u" else _ESCAPES[text[1]]
+            return json.loads(f'"{text}"') if text[1] == "u" else _ESCAPES[text[1]]
         assert len(text) == 2, f"systemd would expand {text}"
         return text[0]
 
@@ -326,25 +326,33 @@ BAD: Final[list[tuple[dict[str, Any], list[str]]]] = [
     (
         {**GOOD, "networks": {"service": {"tap": "vm-0123456789-00"}, "control": {}}},
         [
-            "the tap `vm-0123456789-00` of the network device `service` is not a name of at most 15"
-            " letters, digits, `-`, `_` and `.`, the first a letter or digit"
+            (
+                "the tap `vm-0123456789-00` of the network device `service` is not a name of at most"
+                " 15 letters, digits, `-`, `_` and `.`, the first a letter or digit"
+            )
         ],
     ),
     (
         {**GOOD, "networks": {"service": {"tap": "@3"}, "control": {"bridge": "a b"}}},
         [
-            "the bridge `a b` of the network device `control` is not a name of at most 15 letters,"
-            " digits, `-`, `_` and `.`, the first a letter or digit",
-            "the tap `@3` of the network device `service` is not a name of at most 15 letters,"
-            " digits, `-`, `_` and `.`, the first a letter or digit",
+            (
+                "the bridge `a b` of the network device `control` is not a name of at most 15"
+                " letters, digits, `-`, `_` and `.`, the first a letter or digit"
+            ),
+            (
+                "the tap `@3` of the network device `service` is not a name of at most 15"
+                " letters, digits, `-`, `_` and `.`, the first a letter or digit"
+            ),
         ],
     ),
     *(
         (
             {**GOOD, "networks": {"service": {"mac": mac}, "control": {}}},
             [
-                f"the MAC address `{mac}` of the network device `service` is not six pairs of"
-                " hexadecimal digits joined by `:`, the first of them even, not all 0"
+                (
+                    f"the MAC address `{mac}` of the network device `service` is not six pairs of"
+                    " hexadecimal digits joined by `:`, the first of them even, not all 0"
+                )
             ],
         )
         for mac in ("", "01:00:00:00:00:00", "00:00:00:00:00:00", "02-00-00-00-00-01", "02:0:0:0:0")
@@ -353,8 +361,10 @@ BAD: Final[list[tuple[dict[str, Any], list[str]]]] = [
         (
             {**GOOD, "blocks": {"data": {"path": path}}},
             [
-                f"the file `{path}` of the block device `data` is not an absolute path without"
-                " blanks, quotes, `\\`, `$`, `%` and backticks"
+                (
+                    f"the file `{path}` of the block device `data` is not an absolute path without"
+                    " blanks, quotes, `\\`, `$`, `%` and backticks"
+                )
             ],
         )
         for path in ("data.img", "/a b", "/a\tb", "/a\nb", "/%n", "/$x", '/"', "/'", "/`", "/\\")
@@ -362,8 +372,10 @@ BAD: Final[list[tuple[dict[str, Any], list[str]]]] = [
     (
         {**GOOD, "argumentsFile": "/a b"},
         [
-            "the arguments file `/a b` is not an absolute path without blanks, quotes, `\\`, `$`,"
-            " `%` and backticks"
+            (
+                "the arguments file `/a b` is not an absolute path without blanks, quotes, `\\`,"
+                " `$`, `%` and backticks"
+            )
         ],
     ),
     (
@@ -395,8 +407,8 @@ def test_the_longest_command_line_fits(nixos: NixOS) -> None:
     ("expression", "messages"),
     [
         (
-            '{ package = pkgs.dns-primary; networks.service = { };'
-            ' argumentsFile = builtins.storeDir + "/abc-key"; }',
+            ('{ package = pkgs.dns-primary; networks.service = { };'
+            ' argumentsFile = builtins.storeDir + "/abc-key"; }'),
             ["the arguments file `STORE/abc-key` is in the Nix store, which every user can read"],
         ),
         (
@@ -427,8 +439,8 @@ def test_the_longest_command_line_fits(nixos: NixOS) -> None:
         (
             "{ package = pkgs.solo5; }",
             [
-                "the package does not say which devices its image wants; set `image` and `tender`"
-                " instead"
+                ("the package does not say which devices its image wants; set `image` and `tender`"
+                " instead")
             ],
         ),
         ("{ enable = false; }", []),
@@ -564,7 +576,7 @@ def test_the_secret_is_one_more_word(tmp_path: Path) -> None:
     show.chmod(0o755)
     configuration = Configuration(arguments=("$x `y`",), arguments_file="/secret")
     bare = Service(name="x", target="hvt", abi_version=2, networks=(), blocks=())
-    paths = Paths(image="/image", tender=str(show), shell="/bin/sh", ip="/ip")
+    paths = Paths(image="/image", tender=str(show), sh="/bin/sh", ip="/ip")
     words = command_line(bare, configuration, paths)
     environment = {"PATH": os.environ["PATH"], "CREDENTIALS_DIRECTORY": str(tmp_path)}
     shown = subprocess.run(words, capture_output=True, text=True, check=True, env=environment)
@@ -581,7 +593,7 @@ def test_a_block_file_is_made_once(tmp_path: Path) -> None:
     configuration = Configuration(
         blocks=(Block(device="data", file=str(file), create_megabytes="2"),)
     )
-    (make,) = before(bare, configuration, Paths(image="/i", tender="/t", shell="/bin/sh", ip="/ip"))
+    (make,) = before(bare, configuration, Paths(image="/i", tender="/t", sh="/bin/sh", ip="/ip"))
     subprocess.run(make.words, check=True)
     assert file.stat().st_size == 2 << 20
     file.write_bytes(b"kept")

@@ -13,9 +13,9 @@ import pytest
 from pkggen.errors import InputError
 from pkggen.recipe.model import Version
 from pkggen.targets.nix import names
+from pkggen.targets.nix.lint import subject_faults
 from pkggen.targets.nix.render import commit_message, flake_tree, image_tree, overlay_tree
 from pkggen.tree import CopiedFile, TextFile, Tree, is_sealed
-from tests.targets.nix import nixpkgs_rules
 
 if TYPE_CHECKING:
     from pkggen.recipe.model import ImageRecipe
@@ -51,19 +51,6 @@ def test_goldens(trees: dict[str, Tree], case: str, check_golden: CheckGolden) -
 def test_nix_parses(trees: dict[str, Tree], case: str, nix: Nix) -> None:
     for path, text in texts(trees[case]):
         nix.run("nix-instantiate", "--parse", nix.write(path.name, text))
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_formatting(trees: dict[str, Tree], case: str) -> None:
-    for _, text in texts(trees[case]):
-        assert not list(nixpkgs_rules.formatting(text))
-
-
-@pytest.mark.parametrize("case", ["nixpkgs", "local", "hostile"])
-def test_layout_and_attributes(trees: dict[str, Tree], case: str) -> None:
-    ((path, text),) = texts(trees[case])
-    assert not list(nixpkgs_rules.layout(path))
-    assert not list(nixpkgs_rules.package(text))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -133,4 +120,4 @@ def test_commit_messages(make_recipe: MakeRecipe) -> None:
         "_7up: 0-unstable-2026-08-20 -> 1.2-unstable-2026-09-01",
         "_7up: use another build of 0-unstable-2026-08-20",
     ]
-    assert not [fault for message in messages for fault in nixpkgs_rules.commit(message)]
+    assert not [fault for message in messages for fault in subject_faults(message)]
