@@ -33,7 +33,7 @@ class RenderText:
 
     def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.file = directory / "t.j2"
-        monkeypatch.setattr(templates, "directory", lambda: directory)
+        monkeypatch.setattr(templating, "directory", lambda: directory)
 
     def __call__(self, text: str, **values: object) -> str:
         self.file.write_text(text)

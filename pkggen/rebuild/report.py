@@ -299,7 +299,7 @@ def _lines(report: Report) -> Iterator[str]:
     if not report.offline:
         yield "the rebuild could not be kept from the network"
     if report.same:
-        yield from _package_lines(report, shown=0)
+        yield from (line.strip() for line in _package_lines(report, shown=0))
         return
     yield ""
     yield from _condition_lines(report)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.rebuild.made import Made, Package, archive, example, make, programs
+from tests.rebuild.made import Made, Package, archive, example, make, need_tools, programs
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Ran, Run
@@ -29,6 +29,7 @@ int main(int count, char **arguments) { return square(count) == arguments[0][0];
 
 
 def rebuild(run: Run, made: Made, *more: object, code: int = 0) -> Ran:
+    need_tools()
     return run("rebuild", made.record, "--offline", "--mirror", made.mirror, *more, code=code)
 
 
@@ -172,6 +173,7 @@ def test_wrong_options(run: Run, tmp_path: Path) -> None:
 
 
 def test_sources_that_are_nowhere(run: Run, tmp_path: Path) -> None:
+    need_tools()
     made = example(tmp_path, tmp_path / "p")
     said = run("rebuild", made.record, "--offline", code=5).err
     assert "greeting" in said
@@ -179,6 +181,7 @@ def test_sources_that_are_nowhere(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_killed_rebuild_goes_on(run: Run, tmp_path: Path) -> None:
+    need_tools()
     gate = tmp_path / "gate"
     made = make(
         tmp_path,
@@ -194,7 +197,7 @@ def test_a_killed_rebuild_goes_on(run: Run, tmp_path: Path) -> None:
     child = subprocess.Popen(
         argv,
         cwd=run.here,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "TMPDIR": str(tmp_path)},
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -219,6 +222,7 @@ def test_a_killed_rebuild_goes_on(run: Run, tmp_path: Path) -> None:
 
 
 def test_ctrl_c_leaves_no_process(run: Run, tmp_path: Path) -> None:
+    need_tools()
     made = make(
         tmp_path,
         (Package("slow", 'build: ["sleep" "600"]'), Package("root")),
@@ -227,7 +231,7 @@ def test_ctrl_c_leaves_no_process(run: Run, tmp_path: Path) -> None:
     child = subprocess.Popen(
         [sys.executable, "-m", "pkggen", "rebuild", str(made.record)],
         cwd=run.here,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "TMPDIR": str(tmp_path)},
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -266,7 +270,7 @@ def test_a_unikernel_is_built_at_orbs_place(run: Run, tmp_path: Path) -> None:
     source = archive(vendored)
     digest = hashlib.sha256(source).hexdigest()
     fields = (
-        f'x-opam-monorepo-duniverse-dirs: ["https://pkggen.test/v.tar" "v" ["sha256={digest}"]]\n'
+        f'x-opam-monorepo-duniverse-dirs: [["https://pkggen.test/v.tar" "v" ["sha256={digest}"]]]\n'
         'x-mirage-opam-lock-location: "mirage/root.opam"\n'
         'x-mirage-configure: ["sh" "-c" "pwd >out; cat duniverse/v/text duniverse/dune >>out"]\n'
         'x-mirage-pre-build: ["false"]\n'

@@ -10,6 +10,8 @@ import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import pytest
+
 from pkggen.record.assemble import assemble
 from pkggen.record.directory import read_directory
 
@@ -54,6 +56,13 @@ class Made(NamedTuple):
 
     def read(self) -> Record:
         return assemble(read_directory(self.record, "made"))
+
+
+def need_tools() -> None:
+    """Skip the test where nothing can be rebuilt."""
+    missing = [tool for tool in ("cc", "make", "opam-installer", "patch") if not shutil.which(tool)]
+    if missing:
+        pytest.skip(f"NOTHING REBUILT: {', '.join(missing)} not found")
 
 
 def archive(package: Package) -> bytes:

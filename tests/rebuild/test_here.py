@@ -16,7 +16,7 @@ from pkggen.rebuild.layout import lay_out
 from pkggen.recipe.rebuild import rebuild_plan
 from pkggen.sources.cache import Cache
 from pkggen.sources.fetch import Choices, fetch
-from tests.rebuild.made import Made, Package, make
+from tests.rebuild.made import Made, Package, make, need_tools
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +32,7 @@ def plan_of(made: Made) -> RebuildPlan:
 
 def ready(directory: Path, *packages: Package) -> RebuildPlan:
     """Return a plan whose script is in `directory`, with a prefix beside it."""
+    need_tools()
     made = make(directory, packages, prefix=directory / "p", built={"bin/root": b""})
     plan = plan_of(made)
     choices = Choices(mirrors=(str(made.mirror),), offline=True)
@@ -89,6 +90,7 @@ def test_a_prefix_that_is_no_directory(tmp_path: Path) -> None:
 def test_a_prefix_below_a_file_or_a_place_of_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    need_tools()
     (tmp_path / "file").touch()
     plan = plan_of(make(tmp_path / "x", (Package("root"),), prefix=tmp_path / "file" / "p"))
     with pytest.raises(InputError, match="nothing can be written below"):
@@ -99,6 +101,7 @@ def test_a_prefix_below_a_file_or_a_place_of_others(
 
 
 def test_a_build_directory_of_somebody_else(tmp_path: Path) -> None:
+    need_tools()
     plan = plan_of(make(tmp_path, (Package("root"),), prefix=tmp_path / "p"))
     directory = tmp_path / "orb-build"
     plan = replace(plan, root=replace(plan.root, directory=str(directory)))
@@ -180,7 +183,7 @@ def test_two_processes_do_not_share_a_prefix(tmp_path: Path) -> None:
 
 
 def test_there_is_no_network(tmp_path: Path) -> None:
-    script = "! ip route get 192.0.2.1 && test $(grep -c : /proc/net/dev) -le 1"
+    script = "test $(wc -l </proc/net/route) -le 1"
     plan = ready(tmp_path, Package("root", f'build: ["sh" "-c" "{script}"] {INSTALL}'))
     lines: list[str] = []
     if not run_here(plan, tmp_path, jobs=1, keep=False, progress=lines.append):

@@ -66,7 +66,7 @@ def _tool(name: str) -> str:
     return found
 
 
-def make_case(  # noqa: PLR0913 - each is a choice of the test
+def make_case(
     world: World,
     root: str,
     vendored: VendoredRoot | None = None,

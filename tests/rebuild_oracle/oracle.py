@@ -90,29 +90,29 @@ def archive(directory: Path, name: str) -> bytes:
         name: Its suffix says which format.
     """
     members = sorted(path.relative_to(directory) for path in directory.rglob("*"))
-    data = io.BytesIO()
+    packed = io.BytesIO()
     if name.endswith(".zip"):
-        with zipfile.ZipFile(data, "w") as file:
+        with zipfile.ZipFile(packed, "w") as file:
             for member in members:
                 info = zipfile.ZipInfo.from_file(directory / member, str(member))
                 info.date_time = (2020, 5, 10, 19, 14, 46)
                 info.external_attr = _mode(directory / member) << 16
                 content = b"" if info.is_dir() else (directory / member).read_bytes()
                 file.writestr(info, content)
-        return data.getvalue()
+        return packed.getvalue()
     mode = next(mode for suffix, mode in _WRITERS.items() if name.endswith(suffix))
-    with tarfile.open(fileobj=data, mode=mode, format=tarfile.USTAR_FORMAT) as tar:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=packed, mode=mode, format=tarfile.USTAR_FORMAT) as tar:  # type: ignore[call-overload]
         for member in members:
             info = tar.gettarinfo(directory / member, str(member))
             info.uid = info.gid = 0
             info.uname = info.gname = ""
             info.mtime = EPOCH
             info.mode = _mode(directory / member) & 0o777
-            with (directory / member).open("rb") if info.isreg() else io.BytesIO() as content:
-                tar.addfile(info, content)
-    packed = data.getvalue()
-    # gzip states when it packed
-    return packed[:4] + bytes(4) + packed[8:] if mode == "w:gz" else packed
+            data = (directory / member).read_bytes() if info.isreg() else b""
+            tar.addfile(info, io.BytesIO(data))
+    whole = packed.getvalue()
+    # gzip states when it packed.
+    return whole[:4] + bytes(4) + whole[8:] if mode == "w:gz" else whole
 
 
 def _mode(path: Path) -> int:
@@ -438,7 +438,7 @@ class Script:
     plan: RebuildPlan
     """What it does."""
 
-    def run(  # noqa: PLR0913 - each is a choice of the test
+    def run(
         self,
         world: World,
         *,

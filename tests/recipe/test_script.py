@@ -18,7 +18,7 @@ from pkggen.recipe.rebuild import rebuild_plan
 from pkggen.recipe.script import rebuild_script
 from pkggen.record.assemble import assemble
 from pkggen.record.directory import read_directory
-from tests.rebuild.made import EXAMPLE, Made, Package, make, programs
+from tests.rebuild.made import EXAMPLE, Made, Package, make, need_tools, programs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,6 +85,7 @@ def script_in(directory: Path, made: Made) -> Path:
 def execute(
     script: Path, *arguments: str, shell: str = "sh", path: str | None = None
 ) -> subprocess.CompletedProcess[str]:
+    need_tools()
     environment = {"PATH": "/usr/bin:/bin"} | ({} if path is None else {"REBUILD_PATH": path})
     return subprocess.run(
         [*shell.split(), str(script), *arguments],

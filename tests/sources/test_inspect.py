@@ -131,7 +131,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("members", "told"), BAD, ids=str)
+@pytest.mark.parametrize(("members", "told"), BAD, ids=range(len(BAD)))
 @pytest.mark.parametrize("suffix", [".tar", ".tar.gz"])
 def test_unsafe_members(
     tmp_path: Path, members: tuple[tarfile.TarInfo, ...], told: str, suffix: str

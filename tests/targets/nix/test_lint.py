@@ -1,4 +1,4 @@
-"""The rules of nixpkgs that `lint` knows: what we generate keeps them, and each finds its breach."""
+"""The rules of nixpkgs that `lint` knows: our output keeps them, and each finds its breach."""
 
 from __future__ import annotations
 

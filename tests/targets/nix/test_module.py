@@ -181,6 +181,10 @@ def configuration_of(options: dict[str, Any], described: Service = SERVICE) -> C
 _ESCAPES: Final = {"\\": "\\", '"': '"', "n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 
 
+EXPANDED: Final = ("%n", "%%", "%", "50%", "%h/$HOME", "${HOME}", "$$", "$", "$x%", "\\x20")
+"""What systemd replaces in commands unless it is escaped: specifiers, variables, escapes."""
+
+
 def systemd_words(line: str) -> list[str]:
     """Read a command as systemd.service(5) and systemd.syntax(7) say, refusing all expansions."""
     words = re.findall(r'"((?:[^"\\]|\\.)*)"(?: |$)', line, re.DOTALL)
@@ -281,7 +285,7 @@ def test_spt_needs_no_kvm(nixos: NixOS) -> None:
 
 def test_hostile_arguments(nixos: NixOS) -> None:
     rng = random.Random(4)  # noqa: S311 - the same in every run
-    texts = [text for text in hostile_strings(6_000) if text and "\0" not in text]
+    texts = [text + rng.choice(EXPANDED) + text[:1] for text in hostile_strings(6_000)]
     lists = [texts[i : i + 6] for i in range(0, len(texts), 6)]
     spt = Service(name="x", target="hvt", abi_version=2, networks=(), blocks=())
     options = [
@@ -327,8 +331,8 @@ BAD: Final[list[tuple[dict[str, Any], list[str]]]] = [
         {**GOOD, "networks": {"service": {"tap": "vm-0123456789-00"}, "control": {}}},
         [
             (
-                "the tap `vm-0123456789-00` of the network device `service` is not a name of at most"
-                " 15 letters, digits, `-`, `_` and `.`, the first a letter or digit"
+                "the tap `vm-0123456789-00` of the network device `service` is not a name of at"
+                " most 15 letters, digits, `-`, `_` and `.`, the first a letter or digit"
             )
         ],
     ),
@@ -424,6 +428,7 @@ def test_the_longest_command_line_fits(nixos: NixOS) -> None:
             ["the image wants version 2 of the Solo5 ABI, which solo5 0.7.5 does not have"],
         ),
         ('{ package = image "hvt" 1 [ ] [ ]; solo5Package = solo5 "0.7.5"; }', []),
+        ('{ package = image "hvt" 2 [ ] [ ]; solo5Package = solo5 "0.8.0"; }', []),
         ('{ package = image "hvt" 2 [ ] [ ]; solo5Package = solo5 "0.12.1"; }', []),
         (
             '{ package = image "muen" 2 [ ] [ ]; }',
@@ -553,6 +558,7 @@ def test_exposure(nixos: NixOS, target: str, analyse: Callable[..., str]) -> Non
 
 def test_systemd_reads_the_words_back(nixos: NixOS, analyse: Callable[..., str]) -> None:
     texts = [text for text in hostile_strings(700) if text and text.isprintable()][:300]
+    texts += EXPANDED
     options: dict[str, Any] = {**GOOD, "arguments": texts}
     made = nixos.eval(f"{{ dns = {unikernel(options)}; }}")["services"]["unikernel-dns"]
     line = made["serviceConfig"]["ExecStart"].replace("/solo5/bin/solo5-hvt", "/bin/true", 1)

@@ -117,7 +117,7 @@ def test_updates_use_the_platform_and_the_configuration_of_the_package(
 ) -> None:
     view = package_view(make_recipe(), nixpkgs=True, configured=True)
     assert view.update == (
-        *("pkggen", "nix", "--nixpkgs", "."),
+        *("pkggen", "update", "--nixpkgs", "."),
         *("--config", "pkgs/by-name/dn/dns-primary/pkggen.yaml"),
         *("--platform", "debian-12"),
         "https://builds.example.org/job/dns-primary-git",
