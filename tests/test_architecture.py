@@ -25,7 +25,7 @@ ALLOWED: Final = {
     "record": {"opam", "web", "errors"},
     "sources": {"opam", "process", "web", "errors"},
     "recipe": {"record", "opam", "sources.hashes", "sources.model", "templating", "errors"},
-    "targets": {"recipe", "record.model", "templating", "tree", "errors"},
+    "targets": {"recipe", "record.model", "sources.model", "templating", "tree", "errors"},
     "publish": {"targets", "recipe.model", "process", "tree", "errors"},
     "rebuild": {"record", "recipe", "sources", "opam", "process", "tree", "errors"},
     "cli": {

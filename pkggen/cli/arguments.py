@@ -142,6 +142,11 @@ def _nix(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("what to write besides the packages")
     what.add_argument("--overlay", action="store_true", help="overlay.nix and default.nix")
     what.add_argument("--flake", action="store_true", help="these and flake.nix")
+    what.add_argument(
+        "--rebuild",
+        action="store_true",
+        help="in each package the build of its image from the recorded sources, which are fetched",
+    )
     how = parser.add_argument_group("how to write").add_mutually_exclusive_group()
     how.add_argument("--dry-run", action="store_true", help="only say what would be written")
     how.add_argument("--diff", action="store_true", help="only show the differences")
@@ -153,6 +158,7 @@ def _nix(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", metavar="FILE", help="default: pkggen.yaml here, if there is one"
     )
+    _fetch_options(parser.add_argument_group("how --rebuild fetches"))
     _source_options(parser)
 
 
@@ -279,7 +285,7 @@ def _rebuild(parser: argparse.ArgumentParser) -> None:
     _source_options(parser)
 
 
-def _fetch_options(parser: argparse.ArgumentParser) -> None:
+def _fetch_options(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--mirror",
         metavar="URL",

@@ -9,7 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pkggen.cli.common import load_overrides, source_licences, source_opener, talk
+from pkggen.cli.common import (
+    download_cache,
+    load_overrides,
+    source_licences,
+    source_opener,
+    talk,
+)
+from pkggen.cli.fetch import choices, progress
 from pkggen.errors import InputError, PkggenError, ToolError, UsageError, printable
 from pkggen.publish.nixpkgs import (
     MAINTAINERS,
@@ -18,6 +25,9 @@ from pkggen.publish.nixpkgs import (
     write_and_commit,
 )
 from pkggen.recipe.build import image_recipe
+from pkggen.recipe.depexts import depexts
+from pkggen.recipe.rebuild import rebuild_plan
+from pkggen.targets.nix.rebuild import Inputs, Pin, rebuild_tree
 from pkggen.targets.nix.render import flake_tree, image_tree, overlay_tree
 from pkggen.tree import plan, write
 
@@ -135,15 +145,22 @@ def _package(
             f"{done[recipe.name]} gives a package {recipe.name} already",
             hint="give one of them another name in pkggen.yaml",
         )
+    rebuild = _rebuild(record, recipe, arguments) if arguments.rebuild else None
     submitted = None
     commits: tuple[Commit, ...] = ()
     if arguments.nixpkgs:
         checkout = Path(arguments.nixpkgs)
-        submitted = submission(recipe, checkout, overrides.text, committed=arguments.commit)
+        submitted = submission(
+            recipe, checkout, overrides.text, committed=arguments.commit, rebuild=rebuild
+        )
     if submitted is not None and arguments.commit:
         changes, commits = write_and_commit(submitted, checkout, force=arguments.force)
     else:
-        tree = image_tree(recipe, nixpkgs=False) if submitted is None else submitted.tree
+        tree = (
+            image_tree(recipe, nixpkgs=False, rebuild=rebuild)
+            if submitted is None
+            else submitted.tree
+        )
         changes = _apply(tree, arguments)
     if submitted is not None and submitted.maintainer_entry is not None and not arguments.commit:
         talk(
@@ -154,6 +171,29 @@ def _package(
     return _Outcome(
         source=source, recipe=recipe, changes=changes, submitted=submitted, commits=commits
     )
+
+
+def _rebuild(record: Record, recipe: ImageRecipe, arguments: argparse.Namespace) -> Tree:
+    """Return the files of the source build; the sources are fetched, and kept in the cache."""
+    from pkggen.sources.fetch import fetch  # noqa: PLC0415 - only --rebuild needs it
+    from pkggen.sources.nar import hash_tar  # noqa: PLC0415 - likewise
+
+    steps = rebuild_plan(record)
+    with progress(len(steps.sources)) as tell:
+        fetched = fetch(steps.sources, download_cache(arguments), choices(arguments), tell)
+    pins = {
+        one.source.file_name: Pin(
+            sha256=one.hashes.sha256,
+            commit=one.commit,
+            nar=None if one.commit is None else hash_tar(one.path).digest.hex(),
+        )
+        for one in fetched
+    }
+    inputs = Inputs(
+        switch=depexts(record, [package.name for package in steps.switch], "nixos"),
+        root=depexts(record, [steps.root.package.name], "nixos"),
+    )
+    return rebuild_tree(recipe, steps, pins, inputs, record.system_packages or ())
 
 
 def _extra(tree: Tree, arguments: argparse.Namespace) -> _Outcome:

@@ -8,6 +8,7 @@ Sources: nixpkgs `pkgs/README.md`, `CONTRIBUTING.md` (where a package goes, comm
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tempfile
 from dataclasses import dataclass
@@ -15,11 +16,11 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from pkggen import process
-from pkggen.errors import InputError, ToolError, raise_all
+from pkggen.errors import InputError, ToolError, VerificationError, raise_all
 from pkggen.targets.nix import names, quote
 from pkggen.targets.nix.lint import subject_faults
 from pkggen.targets.nix.render import commit_message, image_tree
-from pkggen.tree import CopiedFile, TextFile, Tree, write
+from pkggen.tree import TextFile, Tree, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -69,7 +70,12 @@ class Commit:
 
 
 def submission(
-    recipe: ImageRecipe, checkout: Path, config: str | None, *, committed: bool = False
+    recipe: ImageRecipe,
+    checkout: Path,
+    config: str | None,
+    *,
+    committed: bool = False,
+    rebuild: Tree | None = None,
 ) -> Submission:
     """Return what to add to a checkout of nixpkgs; nothing is written.
 
@@ -78,6 +84,7 @@ def submission(
         checkout: Root of the checkout.
         config: Text of the pkggen.yaml that was used; it is submitted too, for later updates.
         committed: Whether the version before is that of the last commit instead of the files.
+        rebuild: Files of the source build, from `rebuild_tree`.
 
     Raises:
         InputError: the directory is no checkout, the name is taken there, or the recipe does not
@@ -90,7 +97,7 @@ def submission(
             where=str(checkout),
             hint="name the root of a checkout of nixpkgs",
         )
-    tree = image_tree(recipe, nixpkgs=True, config=config)
+    tree = image_tree(recipe, nixpkgs=True, config=config, rebuild=rebuild)
     raise_all(names.taken(checkout, recipe.name))
     path = names.directory(recipe.name) / names.PACKAGE_FILE
     text = _Repository(checkout).committed(path) if committed else _read(checkout / path)
@@ -296,6 +303,16 @@ def _read(path: Path) -> str | None:
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
 
 
+def _data_of(path: PurePosixPath, file: File) -> bytes:
+    if isinstance(file, TextFile):
+        return file.data
+    with file.content.open() as stream:
+        data = stream.read(file.size + 1)
+    if hashlib.sha256(data).hexdigest() != file.sha256:
+        raise VerificationError(f"expected sha256 {file.sha256}", where=str(path))
+    return data
+
+
 def _text_of(file: File) -> str:
     assert isinstance(file, TextFile)  # noqa: S101 - expressions are
     return file.text
@@ -418,9 +435,8 @@ class _Repository:
         """Store files, and return them as `update-index --index-info` reads them."""
         lines = []
         for path, file in tree.items():
-            if isinstance(file, CopiedFile):
-                raise ToolError("only texts can be committed", where=str(path))
-            blob = self._git("hash-object", "-w", "--no-filters", "--stdin", stdin=file.data)
+            data = _data_of(path, file)
+            blob = self._git("hash-object", "-w", "--no-filters", "--stdin", stdin=data)
             lines.append(f"{'100755' if file.executable else '100644'} {blob.strip()}\t{path}\0")
         return "".join(lines).encode()
 

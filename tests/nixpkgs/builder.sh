@@ -8,7 +8,7 @@ if [ -e .attrs.sh ]; then
   out=${outputs[out]}
 fi
 
-for input in ${nativeBuildInputs[@]-}; do
+for input in ${nativeBuildInputs[@]-} ${compiler-}; do
   PATH=$input/bin:$PATH
 done
 

@@ -4,6 +4,7 @@
 {
   system ? builtins.currentSystem,
   urlMap ? { }, # URL of a source to the URL that stands in for it
+  compiler ? null, # directory whose bin comes first in the PATH of stdenv
 }:
 
 let
@@ -26,8 +27,8 @@ let
     in
     if wrong == [ ] then meta else throw "${name}: bad meta: ${toString wrong}";
 
-  mkDerivation =
-    attrsOrFunction:
+  mkDerivationWith =
+    extra: attrsOrFunction:
     let
       attrs =
         if builtins.isFunction attrsOrFunction then
@@ -41,6 +42,7 @@ let
           "passthru"
           "meta"
         ]
+        // extra
         // {
           inherit name system;
           builder = "/bin/bash";
@@ -58,11 +60,17 @@ let
     in
     package;
 
+  mkDerivation = mkDerivationWith { };
+
   # Only the arguments that nixpkgs recommends; anything else is an error.
   fetchurl =
-    { url, hash }:
+    {
+      url,
+      hash,
+      name ? baseNameOf url,
+    }:
     derivation {
-      name = baseNameOf url;
+      inherit name;
       system = "builtin";
       builder = "builtin:fetchurl";
       url = urlMap.${url} or url;
@@ -72,20 +80,54 @@ let
       preferLocalBuild = true;
     };
 
+  fetchgit =
+    {
+      name,
+      url,
+      rev,
+      hash,
+    }:
+    derivation {
+      inherit name system rev;
+      url = urlMap.${url} or url;
+      builder = "/bin/bash";
+      args = [ ./fetchgit.sh ];
+      outputHash = hash;
+      outputHashAlgo = "sha256";
+      outputHashMode = "recursive";
+    };
+
+  hostTool = runCommand "host-tool" { } ''mkdir "$out"'';
+
   runCommand =
     name: attrs: buildCommand:
     mkDerivation (attrs // { inherit name buildCommand; });
 
   packages = final: _: {
-    inherit lib fetchurl runCommand;
-    stdenv.hostPlatform = { inherit system; };
+    inherit
+      lib
+      fetchgit
+      fetchurl
+      runCommand
+      ;
+    stdenv = {
+      hostPlatform = { inherit system; };
+      mkDerivation = mkDerivationWith (lib.optionalAttrs (compiler != null) { inherit compiler; });
+    };
     stdenvNoCC = { inherit mkDerivation; };
     callPackage =
       path: overrides:
       let
         function = import path;
+        result = function (
+          builtins.intersectAttrs (builtins.functionArgs function) final // overrides
+        );
       in
-      function (builtins.intersectAttrs (builtins.functionArgs function) final // overrides);
+      result // { override = changes: final.callPackage path (overrides // changes); };
+    bubblewrap = hostTool;
+    dpkg = hostTool;
+    opam-installer = hostTool;
+    unzip = hostTool;
     solo5 = runCommand "solo5" { elftool = ./solo5-elftool; } ''
       install -D "$elftool" "$out/bin/solo5-elftool"
     '';

@@ -8,6 +8,10 @@ rec {
   toList = value: if builtins.isList value then value else [ value ];
 
   inherit (builtins) attrNames mapAttrs;
+  importJSON = path: builtins.fromJSON (builtins.readFile path);
+  optional = condition: value: if condition then [ value ] else [ ];
+  optionals = condition: list: if condition then list else [ ];
+  optionalAttrs = condition: set: if condition then set else { };
   genAttrs = names: f: builtins.listToAttrs (map (name: nameValue name (f name)) names);
   filterAttrs =
     keep: set:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pkggen.errors import InputError, PkggenError, ToolError
+from pkggen.errors import InputError, PkggenError, ToolError, VerificationError
 from pkggen.publish import nixpkgs
 from pkggen.publish.nixpkgs import (
     MAINTAINERS,
@@ -20,9 +21,10 @@ from pkggen.publish.nixpkgs import (
     write_and_commit,
 )
 from pkggen.recipe.model import Maintainer, Version
+from pkggen.record.artifact import FileContent
 from pkggen.record.model import Solo5Device
 from pkggen.targets.nix.lint import entries, lint, subject_faults
-from pkggen.tree import Tree, write
+from pkggen.tree import CopiedFile, Tree, write
 from tests.publish.conftest import LIST, Checkout
 from tests.targets.nix.conftest import HOSTILE, MakeRecipe, make_recipe
 
@@ -210,6 +212,27 @@ def test_a_detached_head_moves(recipe: ImageRecipe, checkout: Checkout) -> None:
     assert checkout.git("log", "-1", "--format=%s", "master") == "nixpkgs: begin\n"
 
 
+def test_copied_files_are_committed_and_verified(
+    recipe: ImageRecipe, checkout: Checkout, tmp_path: Path
+) -> None:
+    patch = tmp_path / "patch"
+    patch.write_bytes(b"\0\r\n")
+    digest = hashlib.sha256(b"\0\r\n").hexdigest()
+    copied = CopiedFile(content=FileContent(patch), sha256=digest, size=3)
+    path = PurePosixPath(PACKAGE).with_name("fix.patch")
+    submitted = submission(recipe, checkout.root, None, committed=True)
+    submitted = replace(submitted, tree=submitted.tree | Tree({path: copied}))
+    patch.write_bytes(b"\0\r\n.")
+    before = checkout.state()
+    with pytest.raises(VerificationError):
+        write_and_commit(submitted, checkout.root, force=False)
+    assert checkout.state() == before
+    patch.write_bytes(b"\0\r\n")
+    write_and_commit(submitted, checkout.root, force=False)
+    assert checkout.git("status", "--porcelain") == ""
+    assert (checkout.root / path).read_bytes() == b"\0\r\n"
+
+
 def refused(recipe: ImageRecipe, checkout: Checkout, message: str) -> PkggenError:
     before = checkout.state()
     with pytest.raises(PkggenError, match=message) as caught:
@@ -262,7 +285,7 @@ def test_no_identity_leaves_all_as_it_was(recipe: ImageRecipe, checkout: Checkou
 def test_a_locked_index_leaves_all_as_it_was(recipe: ImageRecipe, checkout: Checkout) -> None:
     lock = checkout.root / ".git/index.lock"
     lock.touch()
-    with pytest.raises(ToolError, match="index.lock"):
+    with pytest.raises(ToolError, match=r"index\.lock"):
         submit(recipe, checkout)
     lock.unlink()
     assert checkout.subjects() == ["nixpkgs: begin"]
@@ -310,7 +333,8 @@ def test_text_of_a_pull_request(recipe: ImageRecipe, checkout: Checkout) -> None
         f"`{recipe.provenance.switch_sha256}`",
         f"`{origin.file_url(recipe.image.path)}`, {recipe.image.size} bytes",
         "target `hvt`, ABI 2, machine `x86_64`, devices:\n  - NET_BASIC: `service`\n",
-        "\nnix-build -A dns-primary\nnix-build -A dns-primary.tests.image\nnixpkgs-review rev HEAD\n",
+        "\nnix-build -A dns-primary\nnix-build -A dns-primary.tests.image\n",
+        "\nnixpkgs-review rev HEAD\n",
         "pkggen built nothing with nixpkgs and started no image",
     ):
         assert part in text

@@ -34,6 +34,9 @@ packages:
 """
 
 
+GITHUB: Final = "maintainer: {name: A, email: a@b.cd, github: "
+
+
 def read(text: str) -> Overrides:
     return read_overrides(text.encode(), "pkggen.yaml")
 
@@ -50,6 +53,13 @@ def place_of(fault: PkggenError) -> tuple[int, int]:
     assert isinstance(fault.where, Place)
     assert fault.where.file == "pkggen.yaml"
     return fault.where.line, fault.where.column
+
+
+@pytest.mark.parametrize("number", ["1234567", '"1234567"'])
+def test_an_account_on_github(number: str) -> None:
+    found = read(f"{GITHUB}jane-doe, githubId: {number}}}").maintainer
+    assert found is not None
+    assert (found.github, found.github_id) == ("jane-doe", 1234567)
 
 
 def test_everything_that_can_be_stated() -> None:
@@ -117,6 +127,13 @@ def test_nothing_stated(text: str) -> None:
         ("maintainer: {name: A, email: a@b}", 1, 30, "not an email address", None),
         ('maintainer: {name: A, email: "a@b.cd\\n"}', 1, 30, "not an email address", None),
         ("maintainer: {name: A, email: a@b.cd, nixpkgs: 1-a}", 1, 47, "lib.maintainers", None),
+        ("maintainer: {name: A, email: a@b.cd, github: a}", 1, 13, "belong together", None),
+        ("maintainer: {name: A, email: a@b.cd, githubId: 7}", 1, 13, "belong together", None),
+        (f"{GITHUB}-a, githubId: 7}}", 1, 46, "'-a' is not the name of an account", None),
+        (f"{GITHUB}a--b, githubId: 7}}", 1, 46, "'a--b' is not the name of an account", None),
+        (f"{GITHUB}a, githubId: 0}}", 1, 59, "'0' is not the number of an account", None),
+        (f"{GITHUB}a, githubId: 0x7}}", 1, 59, "'0x7' is not the number of an account", None),
+        (f"{GITHUB}a, githubId: [7]}}", 1, 59, "found a list", None),
         ("a: [", 1, 5, "it is not YAML", None),
         ("a: 1\n---\nb: 2", 2, 1, "it is not YAML", None),
         ("a: *x", 1, 4, "it is not YAML", None),

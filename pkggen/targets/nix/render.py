@@ -18,7 +18,13 @@ _OVERLAY: Final = ("overlay.nix", "default.nix")
 _FLAKE: Final = ("flake.nix",)
 
 
-def image_tree(recipe: ImageRecipe, *, nixpkgs: bool, config: str | None = None) -> Tree:
+def image_tree(
+    recipe: ImageRecipe,
+    *,
+    nixpkgs: bool,
+    config: str | None = None,
+    rebuild: Tree | None = None,
+) -> Tree:
     """Return the package of a recorded image.
 
     Args:
@@ -27,16 +33,21 @@ def image_tree(recipe: ImageRecipe, *, nixpkgs: bool, config: str | None = None)
             its server and a maintainer is required.
         config: Text of the pkggen.yaml that was used; it is put beside the package, where the
             update script finds it. None if there was none.
+        rebuild: Files of the source build, from `rebuild_tree`; they are put beside the package.
 
     Raises:
         InputError: the recipe cannot become such a package; all reasons are given together.
     """
-    view = package_view(recipe, nixpkgs=nixpkgs, configured=config is not None)
+    view = package_view(
+        recipe, nixpkgs=nixpkgs, configured=config is not None, rebuilt=rebuild is not None
+    )
+    values = _quoted(view) | {"rebuild": rebuild is not None}
     files: dict[PurePosixPath, TextFile | CopiedFile] = {
         view.directory / names.PACKAGE_FILE: TextFile(
-            templating.render("nix/package.nix.j2", _quoted(view), finalize=quote.finalize)
+            templating.render("nix/package.nix.j2", values, finalize=quote.finalize)
         )
     }
+    files |= {view.directory / path: file for path, file in (rebuild or {}).items()}
     if config is not None:
         files[view.directory / OVERRIDES_FILE] = TextFile(config)
     if view.url is None:

@@ -65,13 +65,16 @@ class PackageView:
     """Nix system that can run the image."""
 
 
-def package_view(recipe: ImageRecipe, *, nixpkgs: bool, configured: bool = False) -> PackageView:
+def package_view(
+    recipe: ImageRecipe, *, nixpkgs: bool, configured: bool = False, rebuilt: bool = False
+) -> PackageView:
     """Decide everything about the package of a recorded image.
 
     Args:
         recipe: What to package.
         nixpkgs: Whether it is meant for submission to nixpkgs, which wants more.
         configured: Whether a pkggen.yaml lies beside the package, for updates to use.
+        rebuilt: Whether the source build lies beside it, which updates have to renew.
 
     Raises:
         InputError: the recipe cannot become such a package; all reasons are given together.
@@ -93,7 +96,7 @@ def package_view(recipe: ImageRecipe, *, nixpkgs: bool, configured: bool = False
         abi=recipe.solo5.abi_version,
         networks=tuple(device.name for device in devices if device.kind == "NET_BASIC"),
         blocks=tuple(device.name for device in devices if device.kind == "BLOCK_BASIC"),
-        update=_update(recipe, configured=configured) if nixpkgs else None,
+        update=_update(recipe, configured=configured, rebuilt=rebuilt) if nixpkgs else None,
         description=recipe.description,
         homepage=recipe.homepage,
         licences=licences.attributes(recipe.licences.terms),
@@ -102,7 +105,7 @@ def package_view(recipe: ImageRecipe, *, nixpkgs: bool, configured: bool = False
     )
 
 
-def _update(recipe: ImageRecipe, *, configured: bool) -> tuple[str, ...] | None:
+def _update(recipe: ImageRecipe, *, configured: bool, rebuilt: bool) -> tuple[str, ...] | None:
     """Return the command that packages the newest build, run at the root of nixpkgs."""
     provenance = recipe.provenance
     if provenance.origin is None:
@@ -110,6 +113,7 @@ def _update(recipe: ImageRecipe, *, configured: bool) -> tuple[str, ...] | None:
     config = names.directory(recipe.name) / OVERRIDES_FILE
     return (
         *("pkggen", "update", "--nixpkgs", "."),
+        *(("--rebuild",) if rebuilt else ()),
         *(("--config", str(config)) if configured else ()),
         *(() if provenance.platform is None else ("--platform", provenance.platform)),
         f"{provenance.origin.server}/job/{provenance.origin.job}",

@@ -1,0 +1,252 @@
+"""The source build of an image in Nix: two derivations, switch and image, that run the script.
+
+Sources: nixpkgs `pkgs/build-support/fetchurl`, `fetchgit` (arguments) and `pkgs/README.md`
+(generated lists of dependencies are data beside the package); NixOS/nix `src/libstore/path.cc`
+(names in the store).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from pkggen import templating
+from pkggen.errors import InputError, raise_all
+from pkggen.recipe.script import SCRIPTS, carried_of, rebuild_script, sources_of
+from pkggen.recipe.versions import nix_version
+from pkggen.targets.nix import names, quote
+from pkggen.tree import SEAL, CopiedFile, TextFile, Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from pkggen.recipe.model import ImageRecipe
+    from pkggen.recipe.plan import Carried, RebuildPlan
+    from pkggen.recipe.script import Part
+    from pkggen.record.model import SystemPackage
+    from pkggen.sources.model import Source
+
+REBUILD_FILE: Final = "rebuild.nix"
+DEPS_FILE: Final = "deps.json"
+TOOLCHAIN_FILE: Final = "toolchain.json"
+CARRIED: Final = "carried"
+
+_STORE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,199}")
+_ADDRESS: Final = re.compile(r"https?://[!-~]+")
+_INPUT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)*")
+_WRITABLE: Final = ("/tmp/", "/build/")  # noqa: S108 - all that a build in Nix can write to
+_COMPILER: Final = re.compile(r"binutils|gcc(-[0-9]+)?|clang(-[0-9]+)?|libc6-dev|linux-libc-dev")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """A source as it was fetched and verified."""
+
+    sha256: str
+    """64 hexadecimal digits, of the file or of the tar of a commit."""
+    commit: str | None
+    """All digits of the commit; None unless git."""
+    nar: str | None
+    """64 hexadecimal digits of the hash that Nix gives to the files of the commit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """Attributes of nixpkgs that a build needs besides what every package gets."""
+
+    switch: tuple[str, ...]
+    """For the packages of the switch."""
+    root: tuple[str, ...]
+    """For the root."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Bytes:
+    """Content in memory."""
+
+    data: bytes
+    """The bytes."""
+
+    @contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """Open the bytes from their start."""
+        yield io.BytesIO(self.data)
+
+
+def rebuild_tree(
+    recipe: ImageRecipe,
+    plan: RebuildPlan,
+    pins: Mapping[str, Pin],
+    inputs: Inputs,
+    host: Iterable[SystemPackage],
+) -> Tree:
+    """Return `rebuild.nix` and what it reads: the sources' hashes, both scripts, carried files.
+
+    Args:
+        recipe: The image.
+        plan: How it is built.
+        pins: All sources of the plan by file name.
+        inputs: What the recorded packages ask of nixpkgs.
+        host: Packages of the recorded build host.
+
+    Returns:
+        The files, relative to the directory of the package.
+
+    Raises:
+        InputError: the recorded PREFIX is where no build in Nix can write, a source has no address
+            that others can reach, or a name cannot be used; all of them are given together.
+    """
+    raise_all(_faults(recipe, plan, inputs))
+    digests = {name: pin.sha256 for name, pin in pins.items()}
+    files: dict[PurePosixPath, TextFile | CopiedFile] = {
+        PurePosixPath(REBUILD_FILE): TextFile(
+            templating.render(
+                "nix/rebuild.nix.j2",
+                _quoted(recipe, plan, inputs, host),
+                finalize=quote.finalize,
+            )
+        ),
+        PurePosixPath(DEPS_FILE): TextFile(_dependencies(plan, pins)),
+    }
+    parts: tuple[Part, ...] = ("switch", "root")
+    for part in parts:
+        files[PurePosixPath(SCRIPTS[part])] = TextFile(_sealed(rebuild_script(plan, digests, part)))
+    for carried in plan.carried:
+        files[PurePosixPath(CARRIED, carried.file_name)] = CopiedFile(
+            content=_Bytes(carried.content),
+            sha256=hashlib.sha256(carried.content).hexdigest(),
+            size=len(carried.content),
+        )
+    return Tree(files)
+
+
+def json_lines(lists: Mapping[str, Iterable[object]]) -> str:
+    """Return a sealed JSON object of lists, with one line for each element.
+
+    Source: nixpkgs' reviewers want generated data small and its changes readable.
+    """
+    parts = [f'"generated": "by pkggen; {SEAL}"']
+    for name, elements in lists.items():
+        lines = [
+            json.dumps(element, ensure_ascii=False, separators=(",", ":")) for element in elements
+        ]
+        body = ",\n".join(lines)
+        parts.append(f'"{name}": [\n{body}\n]' if lines else f'"{name}": []')
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def sri(sha256: str) -> str:
+    """Return 64 hexadecimal digits in the form that Nix's fetchers take."""
+    return f"sha256-{base64.b64encode(bytes.fromhex(sha256)).decode()}"
+
+
+def _dependencies(plan: RebuildPlan, pins: Mapping[str, Pin]) -> str:
+    return json_lines({"switch": _part(plan, pins, "switch"), "root": _part(plan, pins, "root")})
+
+
+def _part(plan: RebuildPlan, pins: Mapping[str, Pin], part: Part) -> list[dict[str, str]]:
+    found = [_dependency(source, pins[source.file_name]) for source in sources_of(plan, part)]
+    found += [{"name": carried.file_name} for carried in carried_of(plan, part)]
+    return sorted(found, key=lambda dependency: dependency["name"])
+
+
+def _dependency(source: Source, pin: Pin) -> dict[str, str]:
+    found = {"name": source.file_name, "url": _address(source) or ""}
+    if pin.commit is not None and pin.nar is not None:
+        return found | {"rev": pin.commit, "hash": sri(pin.nar)}
+    return found | {"hash": sri(pin.sha256)}
+
+
+def _address(source: Source) -> str | None:
+    """Return the first address that a fetcher of nixpkgs can use."""
+    plain = (url.removeprefix("git+") for url in source.urls)
+    return next((url for url in plain if _ADDRESS.fullmatch(url)), None)
+
+
+def _sealed(script: str) -> str:
+    shebang, header, rest = script.split("\n", 2)
+    return f"{shebang}\n{header}\n# {SEAL}\n{rest}"
+
+
+def _faults(recipe: ImageRecipe, plan: RebuildPlan, inputs: Inputs) -> Iterator[InputError]:
+    if not plan.prefix.startswith(_WRITABLE):
+        yield InputError(
+            f"the recorded PREFIX {plan.prefix} is where no build in Nix can write",
+            where=plan.job,
+            hint="Nix can rebuild what orb built below /tmp or /build",
+        )
+    if not any(one.path == str(recipe.image.path) for one in plan.expected):
+        yield InputError(
+            f"a rebuild of this record does not make {recipe.image.path}", where=plan.job
+        )
+    yield from quote.file_name_faults(recipe.file_name.name)
+    for source in plan.sources:
+        if _address(source) is None:
+            yield InputError(
+                f"Nix cannot fetch {', '.join(source.urls)}",
+                where=str(source),
+                hint="only http and https are known to everybody's Nix",
+            )
+    stored: tuple[Source | Carried, ...] = (*plan.sources, *plan.carried)
+    for one in stored:
+        if not _STORE_NAME.fullmatch(one.file_name):
+            yield InputError(f"the file name {one.file_name!r} cannot be used in the Nix store")
+    for name in sorted({*inputs.switch, *inputs.root}):
+        first = name.partition(".")[0]
+        if not _INPUT.fullmatch(name) or {*name.split(".")} & quote.KEYWORDS:
+            yield InputError(
+                f"a package asks for the system package {name!r}, which is no name in nixpkgs",
+                where=plan.job,
+            )
+        elif first in {"lib", "fixedOutput", names.attribute(recipe.name)}:
+            yield InputError(
+                f"a package asks for the system package {name}, which means something else here",
+                where=plan.job,
+                hint="set another name in pkggen.yaml",
+            )
+
+
+def _quoted(
+    recipe: ImageRecipe, plan: RebuildPlan, inputs: Inputs, host: Iterable[SystemPackage]
+) -> dict[str, object]:
+    """Return the values of the template: each quoted for its one place there."""
+    asked = {name.partition(".")[0] for name in (*inputs.switch, *inputs.root)}
+    arguments = names.REBUILD_ARGUMENTS | asked
+    origin = recipe.provenance.origin
+    header = (
+        f"{names.GENERATED} from {f'job {plan.job}' if origin is None else origin.url}",
+        f"opam-switch: sha256 {recipe.provenance.switch_sha256}",
+        SEAL,
+    )
+    return {
+        "header": quote.Nix("\n".join(map(quote.comment, header))),
+        "arguments": [quote.attribute(name) for name in sorted(arguments)],
+        "pname": quote.string(f"{recipe.name}-rebuild"),
+        "version": quote.string(str(nix_version(recipe.version))),
+        "prefix": quote.string(plan.prefix),
+        "search_path": quote.string(plan.search_path),
+        "image_path": quote.string(str(recipe.image.path)),
+        "file_name": quote.file_name(recipe.file_name.name),
+        "sha256": quote.file_name(recipe.image.sha256),
+        "host": quote.listing(
+            [
+                quote.string(f"{package.name}={package.version}")
+                for package in host
+                if _COMPILER.fullmatch(package.name)
+            ],
+            indent=2,
+        ),
+        "switch_inputs": _inputs(inputs.switch),
+        "root_inputs": _inputs(inputs.root),
+    }
+
+
+def _inputs(attributes: Iterable[str]) -> quote.Nix:
+    return quote.listing([quote.Nix(name) for name in attributes], indent=2)
