@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+TOOLS: Final = ("gcc", "make", "opam-installer", "patch")
 NOT_INSIDE_ITSELF: Final = "make test"
 HELLO: Final = "pkgs/by-name/he/hello-unikernel"
 
@@ -66,8 +67,9 @@ def copy_of_the_repository(place: Path) -> None:
 @pytest.fixture(scope="module")
 def tour(tmp_path_factory: pytest.TempPathFactory) -> Tour:
     """Run all commands in one shell; the virtual environment is a script that needs no network."""
-    if shutil.which("make") is None:
-        pytest.skip("README NOT RUN: install make")
+    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"README NOT RUN: install {', '.join(missing)}")
     place = tmp_path_factory.mktemp("readme") / "pkggen"
     place.mkdir()
     copy_of_the_repository(place)
