@@ -1,5 +1,6 @@
 # Everything a developer runs; each target makes the virtual environment it needs.
 VENV := .venv
+PYTHON ?= python3
 BIN := $(VENV)/bin
 EXAMPLE := build/example
 HELLO := share/mirage/hello.hvt
@@ -11,7 +12,7 @@ NIX_BUILD := env NIX_REMOTE= NIX_CONFIG= NIX_CONF_DIR="$(NIX)/conf" NIX_USER_CON
   --option build-users-group '' --option sandbox false --option substitute false
 
 $(BIN)/pkggen: pyproject.toml
-	python3 -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 

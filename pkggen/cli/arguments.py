@@ -114,6 +114,15 @@ def parser() -> argparse.ArgumentParser:
             "and says what may be the reason.",
         )
     )
+    _toolchain(
+        commands.add_parser(
+            "toolchain",
+            help="list the recorded packages of a build host for Nix",
+            description="Write toolchain.json, which lets the rebuild of a Nix package use the "
+            "recorded compiler: the recorded Debian packages that a rebuild needs, with address "
+            "and sha256. Fails unless the archives have every one at its recorded version.",
+        )
+    )
     return top
 
 
@@ -282,6 +291,26 @@ def _rebuild(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     _fetch_options(parser)
+    _source_options(parser)
+
+
+def _toolchain(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="SOURCE", help=_SOURCE)
+    parser.add_argument(
+        "--archive",
+        metavar="'URL [SUITE]'",
+        action="append",
+        help="Debian archive (default: https://deb.debian.org/debian and the recorded release); "
+        "may be repeated; snapshot.debian.org has old versions",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        default="toolchain.json",
+        help="put it beside rebuild.nix (default: toolchain.json)",
+    )
+    parser.add_argument("--force", action="store_true", help="overwrite a file edited by hand")
     _source_options(parser)
 
 

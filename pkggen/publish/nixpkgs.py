@@ -436,7 +436,7 @@ class _Repository:
         lines = []
         for path, file in tree.items():
             data = _data_of(path, file)
-            blob = self._git("hash-object", "-w", "--no-filters", "--stdin", stdin=data)
+            blob = self._git("hash-object", "-w", "--stdin", stdin=data)
             lines.append(f"{'100755' if file.executable else '100644'} {blob.strip()}\t{path}\0")
         return "".join(lines).encode()
 

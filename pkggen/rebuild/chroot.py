@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 ARCHIVE: Final = "https://deb.debian.org/debian"
 CHROOT: Final = "chroot"
 
-_CODENAMES: Final = {"10": "buster", "11": "bullseye", "12": "bookworm", "13": "trixie"}
-_ARCHITECTURES: Final = {"x86_64": "amd64", "arm64": "arm64", "aarch64": "arm64"}
+CODENAMES: Final = {"10": "buster", "11": "bullseye", "12": "bookworm", "13": "trixie"}
+"""Releases of Debian and the names of their suites."""
+ARCHITECTURES: Final = {"x86_64": "amd64", "arm64": "arm64", "aarch64": "arm64"}
+"""opam's names of architectures, and Debian's."""
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 _VERSION: Final = re.compile(r"[0-9][A-Za-z0-9.+:~-]*")
 _ARCHIVE_URL: Final = re.compile(r"(https?|file)://[A-Za-z0-9._~:/@%+-]+")
@@ -105,7 +107,7 @@ def run_in_chroot(  # noqa: PLR0913 - each is one decision of the caller
     kept = directory / CHROOT
     if keep and kept.exists():
         raise InputError("there is one already", where=str(kept), hint="remove it first")
-    suite = _CODENAMES[record.environment.get("OS_VERSION") or ""]
+    suite = CODENAMES[record.environment.get("OS_VERSION") or ""]
     progress(f"making a chroot of Debian {suite} from {archive}")
     try:
         forget(plan, directory / RESULT)
@@ -116,7 +118,7 @@ def run_in_chroot(  # noqa: PLR0913 - each is one decision of the caller
                 # What hooks print goes to standard error, and is wanted while it comes.
                 *("sh", "-c", 'exec "$@" 2>&1', "sh", *_namespaces(), "mmdebstrap"),
                 "--variant=essential",
-                f"--architectures={_ARCHITECTURES[_architecture(record)]}",
+                f"--architectures={ARCHITECTURES[_architecture(record)]}",
                 *("--components=main", "--skip=cleanup"),
                 f"--format={'directory' if keep else 'null'}",
                 *_hooks(inputs, directory, Path(work), jobs),
@@ -151,13 +153,13 @@ def run_in_chroot(  # noqa: PLR0913 - each is one decision of the caller
 def _unsuitable(plan: RebuildPlan, record: Record, archive: str) -> Iterator[PkggenError]:
     environment, where = record.environment, record.source
     distribution, version = environment.get("OS_DISTRIBUTION"), environment.get("OS_VERSION")
-    if distribution != "debian" or version not in _CODENAMES:
+    if distribution != "debian" or version not in CODENAMES:
         yield InputError(
-            f"a chroot is made for Debian {', '.join(_CODENAMES)}; this was built on "
+            f"a chroot is made for Debian {', '.join(CODENAMES)}; this was built on "
             f"{distribution or 'an unknown system'} {version or ''}".rstrip(),
             where=where,
         )
-    if _architecture(record) not in _ARCHITECTURES:
+    if _architecture(record) not in ARCHITECTURES:
         yield InputError(f"a chroot for {_architecture(record)} cannot be made", where=where)
     if record.system_packages is None:
         yield InputError("the record does not say which system packages it needs", where=where)

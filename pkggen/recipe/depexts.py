@@ -30,9 +30,9 @@ def depexts(record: Record, packages: Iterable[str], target: str = "record") -> 
     """
     environment = record.environment
     system = {name: environment.get(key) or "" for name, key in SYSTEM_KEYS.items()}
-    scope = Variables(
-        globals=system if target == "record" else system | TARGETS[target], packages={}, itself=None
-    )
+    if target != "record":
+        system |= TARGETS[target]
+    scope = Variables(globals=system, packages={}, itself=None)
     return tuple(
         sorted(
             {
@@ -46,6 +46,4 @@ def depexts(record: Record, packages: Iterable[str], target: str = "record") -> 
 
 
 def _names(package: OpamPackage, scope: Variables) -> Iterable[str]:
-    return (
-        name for one in package.depexts if holds(one.filter, scope) for name in one.names
-    )
+    return (name for one in package.depexts if holds(one.filter, scope) for name in one.names)

@@ -99,8 +99,7 @@ class Package:
 
     def _required(self, start: int, given: Mapping[str, Attribute]) -> Iterator[Finding]:
         for name, rule in (("strictDeps", "NPV-164"), ("__structuredAttrs", "NPV-166")):
-            value = given[name].value if name in given else ()
-            if [token.text for token in value] != ["true"]:
+            if name not in given or _texts(given[name]) != ["true"]:
                 yield self.file.at(start, rule, f"{name} must be true")
         pname, version = (self._literal(given, name) for name in ("pname", "version"))
         if pname is None or pname != pname.lower():
@@ -131,7 +130,7 @@ class Package:
             name = attribute.name
             if name == "phases":
                 yield self.file.at(attribute.start, "phases", "phases are never set")
-            disabled = name in {"doCheck", "doInstallCheck"} and attribute.value[0].text == "false"
+            disabled = name in {"doCheck", "doInstallCheck"} and _texts(attribute) == ["false"]
             if (disabled or _NEEDS_REASON.fullmatch(name)) and not attribute.explained:
                 message = f"a comment must say why there is {name}"
                 yield self.file.at(attribute.start, "unexplained", message)
@@ -166,7 +165,7 @@ class Package:
             order = ", ".join(_META_ORDER[rank] for rank in sorted(ranks))
             yield self.file.at(start, "meta-order", f"the order is {order}")
         yield from self._wording(start, meta, self._literal(given, "pname") or "")
-        unbuilt = "dontBuild" in given and given["dontBuild"].value[0].text == "true"
+        unbuilt = "dontBuild" in given and _texts(given["dontBuild"]) == ["true"]
         provenance = meta["sourceProvenance"].value if "sourceProvenance" in meta else ()
         if (unbuilt and not provenance) or [t.text for t in provenance] == ["[", "]"]:
             message = "what is not built from source needs meta.sourceProvenance"
@@ -199,3 +198,7 @@ class Package:
 
     def _literal(self, given: Mapping[str, Attribute], name: str) -> str | None:
         return literal(given[name].value) if name in given else None
+
+
+def _texts(attribute: Attribute) -> list[str]:
+    return [token.text for token in attribute.value]

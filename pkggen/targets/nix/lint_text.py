@@ -36,7 +36,7 @@ _IN_CODE: Final = {
     "blank-lines": (r"\n\n\n", "two blank lines in a row"),
     "indentation": (r"\t|(?m:^)(?:  )* (?! )", "indentation is a multiple of two spaces"),
     "list-layout": (
-        r"\[ [^\[\](){}\n]*\S \S[^\[\]\n]* \]",
+        r"\[ [^\[\](){}\n]*[^\s\[\](){}] [^\s\[\]][^\[\]\n]* \]",
         "a list of several elements has one on each line",
     ),
     "brackets": (r"\[[^\s]|[^\s]\]|(?<!\$)\{[^\s]", "a blank belongs inside of the bracket"),
@@ -236,7 +236,7 @@ class File:
         """Yield a URL for which nixpkgs has a better way."""
         rest = re.sub(r"\Ahttps?://", "", url)
         for host, mirror in _MIRRORS.items():
-            if rest != url and rest.startswith(host):
+            if rest.startswith(host):
                 yield self.at(offset, "mirror", f"use mirror://{mirror}/ instead of {host}")
         if fetches_git and rest.startswith(("github.com/", "gitlab.com/")):
             yield self.at(offset, "fetchgit", "use fetchFromGitHub or fetchFromGitLab")

@@ -157,7 +157,7 @@ class Nix:
         )
         return cls(root)
 
-    def run(self, *argv: str | Path, status: int = 0) -> str:
+    def run(self, *argv: str | Path, status: int = 0, timeout: float = 60) -> str:
         """Run a program of Nix, expect its exit status, and return stdout, or else stderr."""
         root = self.root
         done = subprocess.run(
@@ -166,7 +166,7 @@ class Nix:
             text=True,
             check=False,
             cwd=root,
-            timeout=60,
+            timeout=timeout,
             env={
                 "PATH": os.environ["PATH"],
                 "HOME": str(root / "home"),
@@ -191,10 +191,13 @@ class Nix:
         path.write_text(text, encoding="utf-8", newline="")
         return path
 
-    def build(self, expression: str, *options: str, status: int = 0) -> str:
+    def build(
+        self, expression: str, *options: str, status: int = 0, timeout: float = 60
+    ) -> str:
         """Build an expression and return the path of its output, or the error."""
         file = self.write("build.nix", expression)
-        return self.run("nix-build", "--no-out-link", *options, file, status=status)
+        argv = ("nix-build", "--no-out-link", *options, file)
+        return self.run(*argv, status=status, timeout=timeout)
 
 
 def _create(factory: pytest.TempPathFactory, *, sandbox: bool) -> Nix:

@@ -6,6 +6,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pkggen.errors import InputError
 from pkggen.targets.nix.finding import RULES, Entry, Finding
@@ -96,6 +98,7 @@ IN_PACKAGE: Final = [
     ("blank-lines", "\n\n  src", "\n\n\n  src"),
     ("line-length", "dontBuild = true", f"dontBuild = {' == '.join(['true'] * 20)}"),
     ("list-layout", '[ "x86_64-linux" ]', '[ "x86_64-linux" "aarch64-linux" ]'),
+    ("list-layout", "lib.licenses.isc", "[ lib.x { a = 1; } ]"),
     ("brackets", "[ ]", "[]"),
     ("brackets", "[ solo5 ]", "[solo5]"),
     ("equals", "strictDeps = true", "strictDeps =true"),
@@ -224,6 +227,11 @@ def test_no_rule_finds_anything_in_the_original() -> None:
         ("  solo5,\n}:", "  solo5,\n  ...\n}:"),
         ("lib.licenses.isc", "let x = lib; y = with x; licenses; in y.isc"),
         ("lib.licenses.isc", "with lib.licenses; isc"),
+        ("lib.licenses.isc", 'lib.f [ "a" ] [ "b" ] (lib.g lib.h)'),
+        ("lib.licenses.isc", "[ { a = lib.b; } ]"),
+        ("lib.licenses.isc", "[ (lib.f lib.x) ]"),
+        ("  solo5,\n}:", "  solo5 ? builtins.x,\n}:"),
+        ("  solo5,\n}:", "  solo5 ? { a, b }: a,\n}:"),
         ("0-unstable-2026-08-20", "1.5.2"),
         ("    platforms", '    mainProgram = "dns";\n    platforms'),
     ],
@@ -237,6 +245,11 @@ def test_what_is_allowed(old: str, new: str) -> None:
 
 def test_no_maintainer_is_needed_outside_of_nixpkgs() -> None:
     assert not rules(package(changed("[ lib.maintainers.example ]", "[ ]")), submitted=False)
+
+
+def test_a_path_with_interpolation_is_found_once() -> None:
+    text = changed("  src = fetchurl {", "  x = ./a-${lib.x}/b;\n  src = fetchurl {")
+    assert rules(package(text)) == ["NPV-121"]
 
 
 def test_github_is_not_fetched_with_git() -> None:
@@ -334,6 +347,26 @@ def test_every_rule_is_tested() -> None:
     others = {"NPV-111", "NPV-125", "NPV-126", "NPV-145", "NPV-146", "encoding", "json-syntax"}
     by_commands = {"nix-parse"}
     assert parametrised | others | {"fetchgit"} | by_commands == set(RULES)
+
+
+@given(st.data())
+def test_any_damage_is_read(data: st.DataObject) -> None:
+    text = GOOD
+    for _ in range(data.draw(st.integers(1, 4))):
+        start = data.draw(st.integers(0, len(text)))
+        end = data.draw(st.integers(start, min(len(text), start + 200)))
+        text = (
+            text[:start]
+            + data.draw(st.sampled_from(["", "inherit ", "=", ";", "{", "''"]))
+            + text[end:]
+        )
+    assert all(finding.rule in RULES for finding in lint(package(text), submitted=True))
+
+
+@pytest.mark.parametrize("name", ["dontBuild", "doCheck", "strictDeps", "meta", "installPhase"])
+def test_inherited_attributes_are_read(name: str) -> None:
+    text = changed("  strictDeps = true;\n", f"  inherit {name};\n")
+    assert "NPV-164" in rules(package(text))
 
 
 # Places

@@ -1,0 +1,121 @@
+"""Source builds for Nix, with their sources as files of this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from pkggen.recipe.build import image_recipe
+from pkggen.recipe.depexts import depexts
+from pkggen.recipe.overrides import Overrides
+from pkggen.recipe.rebuild import rebuild_plan
+from pkggen.targets.nix import quote
+from pkggen.targets.nix.rebuild import Inputs, Pin, rebuild_tree
+from pkggen.targets.nix.render import image_tree
+from pkggen.tree import write
+from tests.rebuild.made import EXAMPLE
+from tests.targets.nix.conftest import STAND_IN, Nix
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pkggen.recipe.model import ImageRecipe
+    from pkggen.recipe.plan import RebuildPlan
+    from pkggen.record.model import Record
+    from pkggen.tree import Tree
+
+IMAGE_SHA256: Final = hashlib.sha256((EXAMPLE / "record/bin/hello.hvt").read_bytes()).hexdigest()
+
+
+def new_prefix() -> Path:
+    """Return a place that no other test builds in."""
+    return Path("/tmp") / f"pkggen-{uuid.uuid4().hex[:12]}"  # noqa: S108 - as orb does
+
+
+def recorded_pins(plan: RebuildPlan) -> dict[str, Pin]:
+    """Return what the recorded sha256 of each source says."""
+    return {
+        source.file_name: Pin(sha256=source.checksums[0].digest, commit=None, nar=None)
+        for source in plan.sources
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Packaged:
+    """A package with its source build."""
+
+    directory: Path
+    """Where package.nix is."""
+    urls: Mapping[str, str]
+    """What stands in for recorded URLs."""
+
+    def expression(self, wanted: str = "rebuild", compiler: Path | None = None) -> str:
+        """Return the expression of an attribute, or of what a chain of them leads to."""
+        served = " ".join(
+            f"{quote.string(url)} = {quote.string(file)};" for url, file in self.urls.items()
+        )
+        other = "" if compiler is None else f"compiler = {quote.string(str(compiler))};"
+        package = quote.string(str(self.directory / "package.nix"))
+        return (
+            f"((import {quote.string(str(STAND_IN))} {{ urlMap = {{ {served} }}; {other} }})"
+            f".callPackage {package} {{ }}).{wanted}"
+        )
+
+
+def serve(nix: Nix, data: bytes) -> str:
+    """Put a source where builds in the sandbox may read it, and return its URL."""
+    file = nix.root / "sources" / hashlib.sha256(data).hexdigest()
+    file.write_bytes(data)
+    return file.as_uri()
+
+
+def tree_of(
+    record: Record, recipe: ImageRecipe | None = None, pins: Mapping[str, Pin] | None = None
+) -> tuple[ImageRecipe, Tree]:
+    """Return the recipe of a record, and the files of its source build."""
+    plan = rebuild_plan(record)
+    recipe = recipe or image_recipe(record, Overrides(), {})
+    inputs = Inputs(
+        switch=depexts(record, [package.name for package in plan.switch], "nixos"),
+        root=depexts(record, [plan.root.package.name], "nixos"),
+    )
+    pins = recorded_pins(plan) if pins is None else pins
+    return recipe, rebuild_tree(recipe, plan, pins, inputs, record.system_packages or ())
+
+
+def packaged(
+    nix: Nix,
+    root: Path,
+    record: Record,
+    mirror: Path,
+    recipe: ImageRecipe | None = None,
+    pins: Mapping[str, Pin] | None = None,
+) -> Packaged:
+    """Write the package of a record whose sources with a sha256 are in a download cache."""
+    recipe, rebuild = tree_of(record, recipe, pins)
+    shutil.rmtree(root, ignore_errors=True)
+    write(image_tree(recipe, nixpkgs=False, rebuild=rebuild), root)
+    urls = {}
+    for source in rebuild_plan(record).sources:
+        for checksum in source.checksums:
+            file = mirror / checksum.kind / checksum.digest[:2] / checksum.digest
+            if file.exists():
+                urls[source.urls[0]] = serve(nix, file.read_bytes())
+    directory = root / next(root.rglob("package.nix")).parent.relative_to(root)
+    return Packaged(directory.resolve(), urls)
+
+
+def image_in(output: str) -> Path:
+    """Return the image of a source build."""
+    found = sorted(Path(output, "share/mirage").iterdir())
+    assert len(found) == 1
+    return found[0]
+
+
+def sha256_of(path: Path | PurePosixPath) -> str:
+    """Return the digest of a file."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
