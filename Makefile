@@ -43,7 +43,9 @@ types: $(BIN)/pkggen
 	$(BIN)/mypy
 
 bench: $(BIN)/pkggen  ## ratios against peers, in one run
-	$(BIN)/python tests/bench
+	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench.fetch
+	$(BIN)/python -m tests.bench.rebuild
 
 clean:  ## remove what the others made; what is in a Nix store is read-only
 	if [ -d build ]; then chmod -R u+w build; fi

@@ -191,9 +191,7 @@ class Nix:
         path.write_text(text, encoding="utf-8", newline="")
         return path
 
-    def build(
-        self, expression: str, *options: str, status: int = 0, timeout: float = 60
-    ) -> str:
+    def build(self, expression: str, *options: str, status: int = 0, timeout: float = 60) -> str:
         """Build an expression and return the path of its output, or the error."""
         file = self.write("build.nix", expression)
         argv = ("nix-build", "--no-out-link", *options, file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +13,8 @@ from pkggen.recipe.build import image_recipe
 from pkggen.recipe.depexts import depexts
 from pkggen.recipe.overrides import Overrides
 from pkggen.recipe.rebuild import rebuild_plan
+from pkggen.record.assemble import assemble
+from pkggen.record.directory import read_directory
 from pkggen.targets.nix import quote
 from pkggen.targets.nix.rebuild import Inputs, Pin, rebuild_tree
 from pkggen.targets.nix.render import image_tree
@@ -71,6 +73,13 @@ def serve(nix: Nix, data: bytes) -> str:
     file = nix.root / "sources" / hashlib.sha256(data).hexdigest()
     file.write_bytes(data)
     return file.as_uri()
+
+
+def recipe_for(record: Record) -> ImageRecipe:
+    """Return a recipe for a record whose image `bin/root` is none of Solo5."""
+    hello = image_recipe(assemble(read_directory(EXAMPLE / "record", "hello")), Overrides(), {})
+    image = next(one for one in record.artifacts if str(one.path) == "bin/root")
+    return replace(hello, name="root", image=image)
 
 
 def tree_of(
