@@ -194,8 +194,9 @@ class Nix:
     def build(self, expression: str, *options: str, status: int = 0, timeout: float = 60) -> str:
         """Build an expression and return the path of its output, or the error."""
         file = self.write("build.nix", expression)
-        argv = ("nix-build", "--no-out-link", *options, file)
-        return self.run(*argv, status=status, timeout=timeout)
+        return self.run(
+            *("nix-build", "--no-out-link", *options), file, status=status, timeout=timeout
+        )
 
 
 def _create(factory: pytest.TempPathFactory, *, sandbox: bool) -> Nix:

@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import uuid
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pkggen.record.model import Record
     from pkggen.tree import Tree
 
+STARTED: Final = datetime(2026, 8, 20, 12, tzinfo=UTC)
 IMAGE_SHA256: Final = hashlib.sha256((EXAMPLE / "record/bin/hello.hvt").read_bytes()).hexdigest()
 
 
@@ -87,6 +89,8 @@ def tree_of(
 ) -> tuple[ImageRecipe, Tree]:
     """Return the recipe of a record, and the files of its source build."""
     plan = rebuild_plan(record)
+    if record.started is None:
+        record = replace(record, started=STARTED, finished=STARTED)
     recipe = recipe or image_recipe(record, Overrides(), {})
     inputs = Inputs(
         switch=depexts(record, [package.name for package in plan.switch], "nixos"),
@@ -101,6 +105,7 @@ def packaged(
     root: Path,
     record: Record,
     mirror: Path,
+    *,
     recipe: ImageRecipe | None = None,
     pins: Mapping[str, Pin] | None = None,
 ) -> Packaged:

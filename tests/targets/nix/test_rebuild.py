@@ -19,6 +19,7 @@ import pytest
 
 from pkggen.cli import main
 from pkggen.errors import Faults, InputError
+from pkggen.recipe.plan import Expected
 from pkggen.recipe.rebuild import rebuild_plan
 from pkggen.record.artifact import FileContent
 from pkggen.record.model import Artifact, Environment
@@ -34,6 +35,7 @@ from tests.targets.nix.rebuilds import (
     image_in,
     new_prefix,
     packaged,
+    recipe_for,
     recorded_pins,
     serve,
     sha256_of,
@@ -105,8 +107,10 @@ def test_builds_do_not_see_the_network(sandboxed_nix: Nix, tmp_path: Path) -> No
     look = 'build: ["sh" "-c" "cat /proc/net/dev >&2; false"]'
     made = make(tmp_path, [Package("root", look)], prefix=new_prefix())
     record = made.read()
-    package = packaged(sandboxed_nix, tmp_path / "tree", record, made.mirror, recipe_for(record))
-    error = sandboxed_nix.build(package.expression(), status=1)
+    package = packaged(
+        sandboxed_nix, tmp_path / "tree", record, made.mirror, recipe=recipe_for(record)
+    )
+    error = sandboxed_nix.build(package.expression(), status=100)
     assert "lo:" in error
     assert error.count("eth") + error.count("ens") == 0
 
@@ -144,7 +148,7 @@ def test_another_compiler_is_reported(nix: Nix, built: Packaged, other_compiler:
     assert "  gcc-12=12.2.0-14+deb12u1\n" in report
     assert f"  differs  bin/hello.hvt  sha256 {got}, recorded {IMAGE_SHA256}\n" in report
     assert "How to learn why:\n" in report
-    error = nix.build(built.expression("tests.reproduces", other_compiler), status=1)
+    error = nix.build(built.expression("tests.reproduces", other_compiler), status=100)
     assert f"ERROR: rebuilt image differs from the recorded sha256\n{report}" in error
 
 
@@ -153,7 +157,7 @@ def test_a_wrong_hash_of_a_source(nix: Nix, built: Packaged) -> None:
     text = deps.read_text()
     assert text.count("sha256-4") == 1
     deps.write_text(text.replace("sha256-4", "sha256-5"))
-    error = nix.build(built.expression(), status=1)
+    error = nix.build(built.expression(), status=100)
     assert "error: hash mismatch in fixed-output derivation" in error
     assert "got:    sha256-4" in error
 
@@ -168,7 +172,7 @@ def test_scripts_know_the_hashes_too(nix: Nix, built: Packaged) -> None:
     )
     assert old in deps.read_text()
     deps.write_text(deps.read_text().replace(old, new))
-    assert "does not have the sha256" in nix.build(other.expression(), status=1)
+    assert "does not have the sha256" in nix.build(other.expression(), status=100)
 
 
 def test_the_fixed_output_variant(nix: Nix, built: Packaged, other_compiler: Path) -> None:
@@ -178,7 +182,7 @@ def test_the_fixed_output_variant(nix: Nix, built: Packaged, other_compiler: Pat
     assert nix.run("nix-store", "--query", "--references", output) == ""
     root = built.directory / "root.sh"
     root.write_text(root.read_text().replace("run make ", "run false "))
-    assert "hello-unikernel.1.0.0 failed" in nix.build(built.expression(wanted), status=1)
+    assert "hello-unikernel.1.0.0 failed" in nix.build(built.expression(wanted), status=100)
     root.write_text(root.read_text().replace("run false ", "run make "))
     error = nix.build(built.expression(wanted, other_compiler), status=102)
     assert "error: hash mismatch in fixed-output derivation" in error
@@ -192,8 +196,8 @@ def test_a_failed_step_is_shown_and_leaves_nothing(nix: Nix, tmp_path: Path) -> 
     packages = [Package("bad", 'build: ["sh" "-c" "echo what went wrong; false"]'), Package("root")]
     made = make(tmp_path, packages, prefix=prefix)
     record = made.read()
-    package = packaged(nix, tmp_path / "tree", record, made.mirror, recipe_for(record))
-    error = nix.build(package.expression(), status=1)
+    package = packaged(nix, tmp_path / "tree", record, made.mirror, recipe=recipe_for(record))
+    error = nix.build(package.expression(), status=100)
     assert "what went wrong" in error
     assert "bad.1 failed" in error
     assert not prefix.exists()
@@ -202,8 +206,8 @@ def test_a_failed_step_is_shown_and_leaves_nothing(nix: Nix, tmp_path: Path) -> 
 def test_an_image_that_is_not_made(nix: Nix, tmp_path: Path) -> None:
     made = make(tmp_path, [Package("root", 'build: ["true"]')], prefix=new_prefix())
     record = made.read()
-    package = packaged(nix, tmp_path / "tree", record, made.mirror, recipe_for(record))
-    assert "missing  bin/root\n" in nix.build(package.expression(), status=1)
+    package = packaged(nix, tmp_path / "tree", record, made.mirror, recipe=recipe_for(record))
+    assert "missing  bin/root\n" in nix.build(package.expression(), status=100)
 
 
 def test_an_occupied_prefix_is_left_alone(nix: Nix, tmp_path: Path) -> None:
@@ -213,7 +217,7 @@ def test_an_occupied_prefix_is_left_alone(nix: Nix, tmp_path: Path) -> None:
     prefix.mkdir()
     try:
         (prefix / "mine").touch()
-        assert f"ERROR: {prefix} exists" in nix.build(package.expression(), status=1)
+        assert f"ERROR: {prefix} exists" in nix.build(package.expression(), status=100)
         assert [path.name for path in prefix.iterdir()] == ["mine"]
     finally:
         shutil.rmtree(prefix)
@@ -342,7 +346,9 @@ def test_every_kind_of_source(request: pytest.FixtureRequest, which: str, tmp_pa
             if source.kind == "git"
             else Pin(sha256=digests[name], commit=None, nar=None)
         )
-    package = packaged(nix, tmp_path / "tree", record, made.mirror, recipe_for(record), pins)
+    package = packaged(
+        nix, tmp_path / "tree", record, made.mirror, recipe=recipe_for(record), pins=pins
+    )
     urls = {f"https://pkggen.test/{name}": serve(nix, data) for name, data in files.items()}
     urls["https://pkggen.test/committed.git"] = repository.as_uri()
     package = replace(package, urls=urls)
@@ -373,7 +379,7 @@ def test_a_directory_instead_of_an_archive_is_refused(nix: Nix, built: Packaged)
         )
     )
     urls = {**built.urls, "https://pkggen.test/d.tar.gz": repository.as_uri()}
-    assert "is missing" in nix.build(replace(built, urls=urls).expression(), status=1)
+    assert "is missing" in nix.build(replace(built, urls=urls).expression(), status=100)
 
 
 def recorded_hash(name: str) -> str:
@@ -392,6 +398,7 @@ def test_golden(check_golden: CheckGolden) -> None:
     texts = Tree({path: file for path, file in tree.items() if isinstance(file, TextFile)})
     check_golden(texts, GOLDEN)
     for path, file in texts.items():
+        assert isinstance(file, TextFile)
         assert is_sealed(file.data), path
 
 
@@ -439,7 +446,7 @@ def test_system_packages_become_inputs(nix: Nix, hello: Made, tmp_path: Path) ->
     ("change", "message"),
     [
         ({"PREFIX": "/home/builder/switch"}, "where no build in Nix can write"),
-        ({"PREFIX": "/tmpfs/switch"}, "where no build in Nix can write"),
+        ({"PREFIX": "/tmpfs/switch"}, "where no build in Nix can write"),  # noqa: S108
     ],
 )
 def test_places_that_nix_has_not(hello: Made, change: dict[str, str], message: str) -> None:
@@ -499,8 +506,8 @@ def test_size_and_evaluation_of_the_largest_record(nix: Nix, records: Path, tmp_
     pins = {source.file_name: Pin(sha256=digits, commit=None, nar=None) for source in plan.sources}
     hello = Made(EXAMPLE / "record", EXAMPLE / "download-cache").read()
     recipe, _ = tree_of(hello)
-    image = next(one for one in record.artifacts if one.path.parts[0] == "bin")
-    recipe = replace(recipe, image=image)
+    image = Expected(path=str(recipe.image.path), kind="sha256", digest=recipe.image.sha256)
+    plan = replace(plan, expected=(image,))
     tree = rebuild_tree(
         recipe, plan, pins, Inputs(switch=(), root=()), record.system_packages or ()
     )
