@@ -253,7 +253,8 @@ class Transfer(Generic[_S]):
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise DownloadError("the answer is compressed although not asked for", where=self.url)
         self.sink.begin(answer)
-        for chunk in response.raw.stream(_CHUNK_BYTES, decode_content=False):
+        # `stream` and `read` would take a chunk of negative length for all that ever comes.
+        while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=False):
             self._received += len(chunk)
             if self._received > self._limit:
                 raise DownloadError(f"longer than {self._limit} bytes", where=self.url)
@@ -305,7 +306,7 @@ def _retry_after(text: str) -> float | None:
         return min(float(text[:9]), MAX_PAUSE_SECONDS)
     try:
         wanted = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if wanted.tzinfo is None:
         wanted = wanted.replace(tzinfo=UTC)

@@ -11,12 +11,17 @@ from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
 
 import pytest
+from hypothesis import settings
 
 from pkggen.record.assemble import assemble
 from pkggen.record.directory import read_directory
 from pkggen.record.model import Origin
 from pkggen.record.saved import save
 from pkggen.tree import File, TextFile, Tree, write
+
+# A loaded machine takes long for an example now and then.
+settings.register_profile("pkggen", deadline=None)
+settings.load_profile("pkggen")
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
 

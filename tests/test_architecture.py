@@ -17,16 +17,17 @@ PACKAGE: Final = Path(__file__).resolve().parent.parent / "pkggen"
 
 ALLOWED: Final = {
     "errors": set[str](),
+    "compression": set[str](),
     "process": {"errors"},
     "tree": {"errors"},
     "templating": set[str](),
     "opam": {"errors"},
     "web": {"errors"},
-    "record": {"opam", "web", "errors"},
-    "sources": {"opam", "process", "web", "errors"},
+    "record": {"compression", "opam", "web", "errors"},
+    "sources": {"compression", "opam", "process", "web", "errors"},
     "recipe": {"record", "opam", "sources.hashes", "sources.model", "templating", "errors"},
     "targets": {"recipe", "record.model", "sources.model", "templating", "tree", "errors"},
-    "publish": {"targets", "recipe.model", "process", "tree", "errors"},
+    "publish": {"targets", "recipe.model", "recipe.overrides", "process", "tree", "errors"},
     "rebuild": {"record", "recipe", "sources", "opam", "process", "tree", "errors"},
     "cli": {
         "rebuild",

@@ -137,7 +137,7 @@ def test_fault_of_the_reader_ends_the_program(tmp_path: Path) -> None:
 
     def reader() -> None:
         with process.stream(
-            ["sh", "-c", f"echo first; sleep 1; touch {mark}"],
+            ["sh", "-c", f"echo first; sleep 0.3; touch {mark}"],
             environment=ENVIRONMENT,
             timeout=20,
             install=INSTALL,
@@ -146,7 +146,7 @@ def test_fault_of_the_reader_ends_the_program(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match="first"):
         reader()
-    time.sleep(1.3)
+    time.sleep(0.5)
     assert not mark.exists()
 
 

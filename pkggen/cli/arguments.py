@@ -239,8 +239,14 @@ def _update(parser: argparse.ArgumentParser) -> None:
         "--nixpkgs", metavar="DIR", required=True, help="checkout of nixpkgs that has the package"
     )
     parser.add_argument(
+        "--rebuild",
+        action="store_true",
+        help="renew the build of the image from the recorded sources too, which are fetched",
+    )
+    parser.add_argument(
         "--config", metavar="FILE", help="default: pkggen.yaml here, if there is one"
     )
+    _fetch_options(parser.add_argument_group("how --rebuild fetches"))
     _source_options(parser)
 
 

@@ -145,13 +145,13 @@ def _package(
             f"{done[recipe.name]} gives a package {recipe.name} already",
             hint="give one of them another name in pkggen.yaml",
         )
-    rebuild = _rebuild(record, recipe, arguments) if arguments.rebuild else None
+    rebuild = rebuild_files(record, recipe, arguments)
     submitted = None
     commits: tuple[Commit, ...] = ()
     if arguments.nixpkgs:
         checkout = Path(arguments.nixpkgs)
         submitted = submission(
-            recipe, checkout, overrides.text, committed=arguments.commit, rebuild=rebuild
+            recipe, checkout, overrides, committed=arguments.commit, rebuild=rebuild
         )
     if submitted is not None and arguments.commit:
         changes, commits = write_and_commit(submitted, checkout, force=arguments.force)
@@ -173,8 +173,15 @@ def _package(
     )
 
 
-def _rebuild(record: Record, recipe: ImageRecipe, arguments: argparse.Namespace) -> Tree:
-    """Return the files of the source build; the sources are fetched, and kept in the cache."""
+def rebuild_files(
+    record: Record, recipe: ImageRecipe, arguments: argparse.Namespace
+) -> Tree | None:
+    """Return the files of the source build, None unless --rebuild is given.
+
+    The sources are fetched, and kept in the cache.
+    """
+    if not arguments.rebuild:
+        return None
     from pkggen.sources.fetch import fetch  # noqa: PLC0415 - only --rebuild needs it
     from pkggen.sources.nar import hash_tar  # noqa: PLC0415 - likewise
 

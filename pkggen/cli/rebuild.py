@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pkggen.cli.common import download_cache, source_opener, talk
 from pkggen.cli.fetch import choices, jobs_of, progress
 from pkggen.errors import InputError, VerificationError
+from pkggen.process import inherited
 from pkggen.rebuild.chroot import ARCHIVE, check_chroot, run_in_chroot
 from pkggen.rebuild.here import check_directory, check_here, run_here, search_path
 from pkggen.rebuild.layout import RECORDED, RESULT, SCRIPT, lay_out
@@ -72,7 +73,6 @@ def _check(arguments: argparse.Namespace, record: Record, plan: RebuildPlan) -> 
 def _rebuilt(
     arguments: argparse.Namespace, record: Record, plan: RebuildPlan, directory: Path, jobs: int
 ) -> Report:
-    environment = {"PATH": search_path(plan)}
     if arguments.in_chroot:
         offline = True
         machine = run_in_chroot(
@@ -86,7 +86,7 @@ def _rebuilt(
         )
     else:
         offline = run_here(plan, directory, jobs=jobs, keep=arguments.keep, progress=talk)
-        machine = this_machine(environment)
+        machine = this_machine({"PATH": search_path(plan)})
     return compare(
         record,
         plan,
@@ -94,5 +94,6 @@ def _rebuilt(
         result=directory / RESULT,
         originals=directory / RECORDED,
         offline=offline,
-        environment=environment,
+        # Not the recorded PATH: it may lead to what was just built.
+        environment=inherited("PATH"),
     )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pkggen.cli.common import source_opener
-from pkggen.errors import UsageError, printable
+from pkggen.errors import InputError, UsageError, printable
+from pkggen.record.identity import parse_time
 from pkggen.record.saved import save
 
 if TYPE_CHECKING:
     import argparse
+    from datetime import datetime
 
     from pkggen.record.model import Record
 
@@ -31,14 +32,11 @@ def _time(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        time = None
-    if time is None or time.tzinfo is None:
+        return parse_time(text, "")
+    except InputError as error:
         raise UsageError(
             f"{text!r} is no time with a time zone", hint="write it as 2026-08-20T12:00:00Z"
-        )
-    return time.astimezone(UTC)
+        ) from error
 
 
 def _timed(record: Record, started: datetime | None, finished: datetime | None) -> Record:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pkggen.cli.common import load_overrides, source_licences, source_opener
+from pkggen.cli.nix import rebuild_files
 from pkggen.errors import InputError, raise_all
 from pkggen.publish.nixpkgs import submission
 from pkggen.recipe.build import image_recipe
@@ -34,7 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
     with source_opener(arguments) as opened:
         record = opened(arguments.source)
         recipe = image_recipe(record, overrides, source_licences(record, overrides, arguments))
-        submitted = submission(recipe, checkout, overrides.text)
+        rebuild = rebuild_files(record, recipe, arguments)
+        submitted = submission(recipe, checkout, overrides, rebuild=rebuild)
         raise_all(_faults(recipe, submitted, checkout))
         changes = write(submitted.tree, checkout)
     files = [str(change.path) for change in changes if change.kind != "unchanged"]

@@ -17,15 +17,17 @@ from typing import TYPE_CHECKING, Final
 
 from pkggen import process
 from pkggen.errors import InputError, ToolError, VerificationError, raise_all
+from pkggen.recipe.overrides import OVERRIDES_FILE
 from pkggen.targets.nix import names, quote
 from pkggen.targets.nix.lint import subject_faults
 from pkggen.targets.nix.render import commit_message, image_tree
-from pkggen.tree import TextFile, Tree, write
+from pkggen.tree import SEAL, TextFile, Tree, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pkggen.recipe.model import ImageRecipe, Maintainer
+    from pkggen.recipe.overrides import Overrides
     from pkggen.tree import Change, File
 
 MAINTAINERS: Final = PurePosixPath("maintainers/maintainer-list.nix")
@@ -72,7 +74,7 @@ class Commit:
 def submission(
     recipe: ImageRecipe,
     checkout: Path,
-    config: str | None,
+    overrides: Overrides,
     *,
     committed: bool = False,
     rebuild: Tree | None = None,
@@ -82,7 +84,7 @@ def submission(
     Args:
         recipe: What to package.
         checkout: Root of the checkout.
-        config: Text of the pkggen.yaml that was used; it is submitted too, for later updates.
+        overrides: What was stated about the recipe; it is submitted too, for later updates.
         committed: Whether the version before is that of the last commit instead of the files.
         rebuild: Files of the source build, from `rebuild_tree`.
 
@@ -97,6 +99,7 @@ def submission(
             where=str(checkout),
             hint="name the root of a checkout of nixpkgs",
         )
+    config = _config(recipe, checkout, overrides)
     tree = image_tree(recipe, nixpkgs=True, config=config, rebuild=rebuild)
     raise_all(names.taken(checkout, recipe.name))
     path = names.directory(recipe.name) / names.PACKAGE_FILE
@@ -276,6 +279,20 @@ def _code(text: str) -> str:
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
     pad = " " if line[:1] in {"`", ""} or line[-1:] == "`" else ""
     return f"{fence}{pad}{line}{pad}{fence}"
+
+
+def _config(recipe: ImageRecipe, checkout: Path, overrides: Overrides) -> str:
+    """Return the text of the package's pkggen.yaml; when that was the one used, as it is."""
+    own = checkout / names.directory(recipe.name) / OVERRIDES_FILE
+    if overrides.file is not None and own.is_file() and own.samefile(overrides.file):
+        return own.read_bytes().decode()
+    header = (
+        f"{names.GENERATED} for `pkggen update`: what the recorded build does not say.",
+        "You may edit it: name this file with --config, then it is kept.",
+        SEAL,
+    )
+    lines = [quote.comment(line) for line in header]
+    return "\n".join((*lines, overrides.rendered(recipe.provenance.job)))
 
 
 def _missing_entry(checkout: Path, maintainer: Maintainer) -> str | None:

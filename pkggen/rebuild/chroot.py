@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -20,6 +21,7 @@ from pkggen.rebuild.here import DIFFERS, forget, needed_tools
 from pkggen.rebuild.layout import DISTFILES, RESULT, SCRIPT
 from pkggen.rebuild.machine import PROBE, read_machine
 from pkggen.rebuild.report import package_differences
+from pkggen.record.model import MAX_METADATA_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -129,8 +131,9 @@ def run_in_chroot(  # noqa: PLR0913 - each is one decision of the caller
             with stream(argv, environment=environment, timeout=_WEEK, install="") as output:
                 for said in output:
                     progress(said.decode(errors="replace").rstrip("\n"))
-            machine = read_machine(Path(work, "machine").read_text(errors="replace"))
-            status = int(Path(work, "status").read_text())
+            disarm(directory / RESULT)
+            machine = read_machine(told(Path(work, "machine")))
+            status = status_of(told(Path(work, "status")))
     except ExitError as error:
         raise ToolError(
             f"mmdebstrap failed with status {error.status}; see what it said above",
@@ -148,6 +151,51 @@ def run_in_chroot(  # noqa: PLR0913 - each is one decision of the caller
             where=str(directory / RESULT / "logs"),
         )
     return machine
+
+
+def disarm(result: Path) -> None:
+    """Remove what is harmless inside of a chroot only: links, devices, pipes, set-ID bits.
+
+    Raises:
+        ToolError: there is no directory.
+    """
+    if result.is_symlink() or not result.is_dir():
+        raise ToolError("the chroot left no directory", where=str(result))
+    for parent, directories, files in os.walk(result):
+        for path in (Path(parent, name) for name in (*directories, *files)):
+            mode = path.lstat().st_mode
+            if stat.S_ISDIR(mode) or stat.S_ISREG(mode):
+                path.chmod(mode & 0o777)
+            else:
+                path.unlink()
+
+
+def told(path: Path) -> str:
+    """Return a text from the chroot, where the build may have made anything of it.
+
+    Raises:
+        ToolError: it is no text of acceptable length.
+        OSError: it is a link, or cannot be read.
+    """
+    number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(number, "rb") as file:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            raise ToolError("the chroot left no regular file", where=path.name)
+        data = file.read(MAX_METADATA_BYTES + 1)
+    if len(data) > MAX_METADATA_BYTES:
+        raise ToolError(f"the chroot left more than {MAX_METADATA_BYTES} bytes", where=path.name)
+    return data.decode(errors="replace")
+
+
+def status_of(text: str) -> int:
+    """Return the exit status that a text is.
+
+    Raises:
+        ToolError: it is none.
+    """
+    if not re.fullmatch(r"[0-9]{1,3}\n", text):
+        raise ToolError("the chroot does not tell how the script ended")
+    return int(text)
 
 
 def _unsuitable(plan: RebuildPlan, record: Record, archive: str) -> Iterator[PkggenError]:

@@ -144,7 +144,9 @@ def run_here(
 def forget(plan: RebuildPlan, result: Path) -> None:
     """Remove the built files of an earlier rebuild, so that none is taken for a new one."""
     for expected in plan.expected:
-        (result / expected.path).unlink(missing_ok=True)
+        path = result / expected.path
+        if path.parent.resolve() == (result.resolve() / expected.path).parent:
+            path.unlink(missing_ok=True)
 
 
 def search_path(plan: RebuildPlan) -> str:
@@ -168,6 +170,7 @@ def _missing_tools(plan: RebuildPlan) -> Iterator[PkggenError]:
 
 def _obstacles(plan: RebuildPlan) -> Iterator[PkggenError]:
     prefix = Path(plan.prefix)
+    yield from _foreign(prefix)
     if prefix.is_symlink() or (prefix.exists() and not prefix.is_dir()):
         yield InputError("the recorded PREFIX is no directory here", where=str(prefix))
     elif prefix.is_dir() and any(prefix.iterdir()) and _switch_at(prefix) != plan.switch_id:
@@ -179,6 +182,8 @@ def _obstacles(plan: RebuildPlan) -> Iterator[PkggenError]:
     yield from _unwritable(prefix)
     if plan.root.directory is not None:
         directory = Path(plan.root.directory)
+        yield from _foreign(directory)
+        yield from _foreign(Path(f"{directory}.lock"))
         if directory.exists() and not Path(f"{directory}.lock").is_dir():
             yield InputError(
                 "the recorded build directory exists here, and no rebuild of pkggen made it",
@@ -193,6 +198,20 @@ def _switch_at(prefix: Path) -> str | None:
         return (prefix / ".opam-switch/pkggen-switch").read_text().strip()
     except (OSError, UnicodeDecodeError):
         return None
+
+
+def _foreign(path: Path) -> Iterator[PkggenError]:
+    """Yield an error if somebody else could change what is built there."""
+    try:
+        owner = path.lstat().st_uid
+    except OSError:
+        return
+    if owner not in {0, os.geteuid()}:
+        yield InputError(
+            "this belongs to another user, who could change what is built there",
+            where=str(path),
+            hint="remove it, or use --in-chroot",
+        )
 
 
 def _unwritable(path: Path) -> Iterator[PkggenError]:

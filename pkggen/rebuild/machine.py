@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pkggen.errors import ToolError
 from pkggen.process import run
 from pkggen.record.metadata import read_system_packages
 from pkggen.record.model import Environment
@@ -69,9 +70,15 @@ def this_machine(environment: Mapping[str, str]) -> Machine:
 
 
 def read_machine(text: str) -> Machine:
-    """Return the machine whose `PROBE` printed `text`."""
+    """Return the machine whose `PROBE` printed `text`.
+
+    Raises:
+        ToolError: it printed something else.
+    """
     sections = dict(part.partition("\n")[::2] for part in text.split("\036")[1:])
-    kernel = sections["kernel"].splitlines()
+    kernel = sections.get("kernel", "").splitlines()
+    if len(kernel) < (3 if kernel[:1] == ["FreeBSD"] else 2):
+        raise ToolError("the machine does not tell what it is")
     release = dict(_RELEASE.findall(sections.get("release", "")))
     name = kernel[0].lower()
     system = {"ARCH": _ARCHITECTURES.get(kernel[1], kernel[1]), "OS": name}

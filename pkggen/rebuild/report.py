@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from pkggen.errors import ToolError, printable
 from pkggen.process import ExitError, run
-from pkggen.recipe.rebuild import SYSTEM_KEYS
+from pkggen.recipe.variables import SYSTEM_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -183,7 +183,8 @@ def _built(
 ) -> BuiltFile:
     rebuilt = result / expected.path
     found = None
-    if rebuilt.is_file():
+    # A link that a build left could make anything of this machine count as built.
+    if rebuilt.is_file() and rebuilt.resolve() == result.resolve() / expected.path:
         with rebuilt.open("rb") as file:
             found = hashlib.file_digest(file, expected.kind).hexdigest()
     stripped = sides = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pkggen.opam.filter import Variables, holds
-from pkggen.recipe.rebuild import SYSTEM_KEYS, TARGETS
+from pkggen.recipe.variables import SYSTEM_KEYS, TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

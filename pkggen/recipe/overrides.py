@@ -35,7 +35,7 @@ from pkggen.recipe.model import Licences, Maintainer
 from pkggen.recipe.versions import release_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import TypeVar
 
     from yaml import Node
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 OVERRIDES_FILE: Final = "pkggen.yaml"
 MAX_BYTES: Final = 1024 * 1024
+_MAX_ENTRIES: Final = 50_000
 PACKAGE_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]+")
 
 _EMAIL: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
@@ -86,12 +87,32 @@ class Overrides:
     """Of every package that does not name its own."""
     packages: tuple[tuple[str, PackageOverrides], ...] = ()
     """Name of a job and what is stated about its package."""
-    text: str | None = field(default=None, compare=False)
-    """The file itself, for packages that keep a copy; None when there was none."""
+    file: str | None = field(default=None, compare=False)
+    """Path of the file; None when there was none."""
 
     def of(self, job: str) -> PackageOverrides:
         """Return what is stated about the package of a job."""
         return dict(self.packages).get(job, PackageOverrides())
+
+    def rendered(self, job: str) -> str:
+        """Return a pkggen.yaml that states of this job what this one does, and of no other."""
+        import yaml  # noqa: PLC0415 - 25 ms, for few commands
+
+        stated = self.of(job)
+        package = {
+            "name": stated.name,
+            "version": stated.version,
+            "description": stated.description,
+            "homepage": stated.homepage,
+            "licence": None if stated.licence is None else stated.licence.expression,
+            "licences": dict(stated.licences),
+        }
+        document = {
+            "maintainer": _maintainer_fields(stated.maintainer or self.maintainer),
+            "packages": _given({job: _given(package)}),
+        }
+        text: str = yaml.safe_dump(_given(document), allow_unicode=True, sort_keys=False)
+        return text
 
 
 def read_overrides(data: bytes, file: str) -> Overrides:
@@ -121,10 +142,12 @@ def read_overrides(data: bytes, file: str) -> Overrides:
         raise InputError(f"it is not YAML: {error.problem}", where=where) from error
     except yaml.YAMLError as error:
         raise InputError("it is not YAML: it has control characters", where=file) from error
+    except (ValueError, OverflowError) as error:  # of an escape or a directive
+        raise InputError(f"it is not YAML: {error}", where=file) from error
     except RecursionError as error:
         raise InputError("it is nested too deeply", where=file) from error
     if root is None or root.tag == _NULL:
-        return Overrides(text=text)
+        return Overrides(file=file)
     reader = _Reader(file, text)
     overrides = reader.overrides(root)
     raise_all(reader.faults)
@@ -151,12 +174,14 @@ class _Reader:
     file: str
     text: str
     faults: list[PkggenError] = field(default_factory=list)
+    entries: list[tuple[Node, Node]] = field(default_factory=list)
+    """Keys and values of all mappings so far."""
 
     def overrides(self, root: Node) -> Overrides:
         fields = self._mapping(root, ("maintainer", "packages"))
         packages = self._mapping(fields["packages"]) if "packages" in fields else {}
         return Overrides(
-            text=self.text,
+            file=self.file,
             maintainer=self._maintainer(fields.get("maintainer")),
             packages=tuple((job, self._package(node)) for job, node in packages.items()),
         )
@@ -201,9 +226,15 @@ class _Reader:
         if not isinstance(node, MappingNode):
             self._fault(node, f"expected keys and values, found {_kind(node)}")
             return {}
+        self.entries.extend(node.value)
+        if len(self.entries) > _MAX_ENTRIES:
+            raise InputError(
+                f"it has more than {_MAX_ENTRIES} keys, counted again at each alias",
+                where=self.file,
+            )
         found: dict[str, Node] = {}
         for key_node, value_node in node.value:
-            key = self._value(key_node, str)
+            key = self._value(key_node, _key)
             if key is None:
                 continue
             if key in found:
@@ -238,6 +269,24 @@ class _Reader:
         self.faults.append(InputError(message, where=where, hint=hint))
 
 
+def _maintainer_fields(maintainer: Maintainer | None) -> dict[str, object]:
+    if maintainer is None:
+        return {}
+    return _given(
+        {
+            "name": maintainer.name,
+            "email": maintainer.email,
+            "nixpkgs": maintainer.nixpkgs,
+            "github": maintainer.github,
+            "githubId": maintainer.github_id,
+        }
+    )
+
+
+def _given(fields: Mapping[str, object]) -> dict[str, object]:
+    return {key: value for key, value in fields.items() if value}
+
+
 def _kind(node: Node) -> str:
     names = {"map": "keys and values", "seq": "a list", "null": "nothing", "str": "text"}
     tag = node.tag.rpartition(":")[2]
@@ -247,6 +296,12 @@ def _kind(node: Node) -> str:
 def _nearest(key: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(key, known, n=1)
     return f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+
+
+def _key(text: str) -> str:
+    if not text.isprintable():
+        raise InputError(f"{text!r} has characters that cannot be seen")
+    return text
 
 
 def _one(expression: str) -> Licences:

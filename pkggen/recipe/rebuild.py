@@ -1,10 +1,10 @@
 """From a record to its rebuild plan.
 
 What opam and orb do with a frozen switch is done here at generation time: order, filters,
-variables, environment. What cannot be known without opam is refused, all of it at once.
+environment. What cannot be known without opam is refused, all of it at once.
 
 Sources: ocaml/opam `src/client/opamAction.ml` (environment and steps of one package),
-`src/state/opamPackageVar.ml` (variables), robur-coop/orb `src/orb.ml` (rebuild).
+robur-coop/orb `src/orb.ml` (rebuild).
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from __future__ import annotations
 import hashlib
 import heapq
 import re
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pkggen.errors import InputError, PkggenError, raise_all
-from pkggen.opam.filter import Variables, expand_command, holds, interpolate
+from pkggen.opam.filter import expand_command, holds, interpolate
 from pkggen.recipe.dependencies import dependency_names
 from pkggen.recipe.plan import (
     Carried,
@@ -27,11 +26,12 @@ from pkggen.recipe.plan import (
     Placed,
     RebuildPlan,
     RootPlan,
-    Runtime,
     Setting,
     Text,
     Vendored,
 )
+from pkggen.recipe.variables import SYSTEM_KEYS, Scope, SwitchVariables, text
+from pkggen.record.assemble import verified_bytes
 from pkggen.record.metadata import read_build_hashes
 from pkggen.record.model import BUILD_HASHES_SUFFIX
 from pkggen.sources.model import Use, collect_sources
@@ -50,36 +50,6 @@ T = TypeVar("T")
 ORB_BUILD: Final = "/tmp/orb-build"  # noqa: S108 - orb's own place, which is in the debug info
 """Where orb builds a root with vendored sources (`src/orb.ml`)."""
 
-SYSTEM_KEYS: Final = {
-    "arch": "ARCH",
-    "os": "OS",
-    "os-distribution": "OS_DISTRIBUTION",
-    "os-family": "OS_FAMILY",
-    "os-version": "OS_VERSION",
-}
-"""opam's variables and the keys of build-environment that record them."""
-
-TARGETS: Final[Mapping[str, Mapping[str, str]]] = {
-    "debian": {
-        "os": "linux",
-        "os-distribution": "debian",
-        "os-family": "debian",
-        "os-version": "12",
-    },
-    "freebsd": {
-        "os": "freebsd",
-        "os-distribution": "freebsd",
-        "os-family": "bsd",
-        "os-version": "1401000",
-    },
-    "nixos": {
-        "os": "linux",
-        "os-distribution": "nixos",
-        "os-family": "nixos",
-        "os-version": "26.05",
-    },
-}
-"""Values of opam's system variables on each target; `record` takes the recorded ones instead."""
 
 # orb keeps these for itself, or gives them to opam, and no package of the switch depends on them.
 _NOT_EXPORTED: Final = frozenset(
@@ -98,14 +68,6 @@ _NOT_EXPORTED: Final = frozenset(
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ABSOLUTE: Final = re.compile(r"(/[A-Za-z0-9_+.~-]*[A-Za-z0-9_+~-][A-Za-z0-9_+.~-]*)+")
 _NOT_EDGES: Final = frozenset({"post", "with-test", "with-doc", "with-dev-setup"})
-_DIRECTORIES: Final = ("bin", "sbin", "lib", "share", "doc", "etc", "man")
-_PER_PACKAGE: Final = ("lib", "share", "doc", "etc")
-
-# NUL cannot be in any opam text, so what stands between two of them is ours.
-_HOLES: Final = {f"\0{hole.value}\0": hole for hole in Runtime}
-_HOLE: Final = re.compile("(\0[A-Z]+\0)")
-_PREFIX: Final = "\0PREFIX\0"
-_JOBS: Final = "\0JOBS\0"
 
 
 def rebuild_plan(record: Record, target: str = "record") -> RebuildPlan:
@@ -123,22 +85,6 @@ def rebuild_plan(record: Record, target: str = "record") -> RebuildPlan:
     return _Planner(record, target).plan()
 
 
-@dataclass(slots=True)
-class _Scope:
-    """opam's variables for the steps of one package; notes what it does not know."""
-
-    tables: Variables
-    installed: frozenset[str]
-    unknown: set[str] = field(default_factory=set)
-
-    def __call__(self, package: str | None, variable: str) -> Variable | None:
-        found = self.tables(package, variable)
-        itself = package in {None, "_"}
-        if found is None and (itself or package in self.installed):
-            self.unknown.add(variable if itself else f"{package}:{variable}")
-        return found
-
-
 class _Planner:
     """A record on its way to a plan, and the faults found on the way."""
 
@@ -147,24 +93,20 @@ class _Planner:
         self.target = target
         self.switch = record.switch
         self.root = record.switch.root
-        self.faults: list[PkggenError] = []
+        self.variables = SwitchVariables(record, target)
+        self.versions = self.variables.versions
+        self.faults: list[PkggenError] = [*self.variables.faults]
         self.sources: dict[Use, Source] = {}
-        self.system = self._system()
-        self.globals = self._globals()
-        self.tables = {name: self._package_variables(name) for name in self.versions()}
 
     def fault(self, message: str, hint: str | None = None) -> None:
         self.faults.append(InputError(message, where=self.record.source, hint=hint))
 
-    def versions(self) -> dict[str, str]:
-        """Return the versions of all installed packages by name."""
-        return dict(full.split(".", 1) for full in self.switch.installed)
-
     def plan(self) -> RebuildPlan:
         prefix = self._recorded_path("PREFIX")
+        search_path = self._search_path(prefix)
         self._note_missing_sections()
         self._collect()
-        edges = {name: self._edges(name) for name in self.versions()}
+        edges = {name: self._edges(name) for name in self.versions}
         order = self._ordered(edges)
         plans = self._packages(edges, order)
         root = self._root(plans)
@@ -172,10 +114,10 @@ class _Planner:
         return RebuildPlan(
             job=self.record.job,
             target=self.target,
-            variables=self._substitutions(),
+            variables=self.variables.substitutions(),
             prefix=prefix,
             environment=self._environment(),
-            search_path=self.record.environment.get("PATH") or "/bin:/usr/bin",
+            search_path=search_path,
             switch=tuple(plan for plan in plans if plan.name != self.root.name),
             root=root,
             expected=self._expected(),
@@ -189,77 +131,6 @@ class _Planner:
             self.faults.append(error)
             return
         self.sources = {use: source for source in sources for use in source.users}
-
-    def _system(self) -> dict[str, str]:
-        """Return opam's system variables for the target."""
-        recorded = {
-            name: value
-            for name, key in SYSTEM_KEYS.items()
-            if (value := self.record.environment.get(key)) is not None
-        }
-        if self.target != "record":
-            return {"arch": recorded.get("arch", "x86_64"), **TARGETS[self.target]}
-        missing = [SYSTEM_KEYS[name] for name in SYSTEM_KEYS if name not in recorded]
-        if missing == ["ARCH"]:
-            # orb records ARCH since 2024-08; before, all of robur's builders were x86_64.
-            return {"arch": "x86_64", **recorded}
-        if missing:
-            self.fault(
-                f"build-environment does not record {', '.join(missing)}",
-                "say for which system: --target debian, freebsd or nixos",
-            )
-        return recorded
-
-    def _globals(self) -> dict[str, Variable]:
-        return {
-            **self.system,
-            **{name: f"{_PREFIX}/{name}" for name in _DIRECTORIES},
-            "dev": False,
-            "jobs": _JOBS,
-            "make": "make" if self.system.get("os") == "linux" else "gmake",
-            "opam-version": "2.1.2",
-            "pinned": False,
-            "prefix": _PREFIX,
-            "stublibs": f"{_PREFIX}/lib/stublibs",
-            "switch": self.record.environment.get("SWITCH_PATH") or "default",
-            "toplevel": f"{_PREFIX}/lib/toplevel",
-            "with-dev-setup": False,
-            "with-doc": False,
-            "with-test": False,
-        }
-
-    def _package_variables(self, name: str) -> dict[str, Variable]:
-        package = self.switch.packages.get(name)
-        found: dict[str, Variable] = {
-            "build": f"{_PREFIX}/.opam-switch/build/{name}.{self.versions()[name]}",
-            "dev": package is not None and _is_dev(package),
-            "installed": True,
-            "name": name,
-            "pinned": False,
-            "version": self.versions()[name],
-            **{variable: f"{_PREFIX}/{variable}" for variable in _DIRECTORIES},
-            **{variable: f"{_PREFIX}/{variable}/{name}" for variable in _PER_PACKAGE},
-            "stublibs": f"{_PREFIX}/lib/stublibs",
-            "toplevel": f"{_PREFIX}/lib/toplevel",
-        }
-        if name == "ocaml":
-            # opam reads these from ocaml.config, which the package writes while it is built.
-            system = "ocaml-system" in self.versions()
-            found |= {
-                "native": True,
-                "native-tools": True,
-                "native-dynlink": True,
-                "preinstalled": system,
-                "stubsdir": f"{_PREFIX}/lib/ocaml/stublibs:{_PREFIX}/lib/ocaml",
-            }
-        return found
-
-    def _scope(self, name: str) -> _Scope:
-        tables = {**self.tables, name: {**self.tables[name], "installed": False}}
-        return _Scope(
-            tables=Variables(globals=self.globals, packages=tables, itself=name),
-            installed=frozenset(self.tables),
-        )
 
     def _note_missing_sections(self) -> None:
         missing = sorted(
@@ -275,7 +146,7 @@ class _Planner:
     def _edges(self, name: str) -> tuple[str, ...]:
         """Return the installed packages that must be there before `name`, sorted."""
         if name == self.root.name and self.root.vendored:
-            return tuple(sorted(self.versions().keys() - {name}))
+            return tuple(sorted(self.versions.keys() - {name}))
         package = self.switch.packages.get(name)
         if package is None:
             return ()
@@ -283,14 +154,14 @@ class _Planner:
         def scope(package: str | None, variable: str) -> Variable | None:
             if package is None and variable in _NOT_EDGES:
                 return False
-            return True if variable == "build" else self.globals.get(variable)
+            return True if variable == "build" else self.variables.globals.get(variable)
 
         names = {
             dependency
             for formula in (package.depends, package.depopts)
             for dependency in dependency_names(formula, scope)
         }
-        return tuple(sorted(names & self.versions().keys() - {name}))
+        return tuple(sorted(names & self.versions.keys() - {name}))
 
     def _ordered(self, edges: Mapping[str, tuple[str, ...]]) -> list[str]:
         """Return all names, each after what it needs; of those that could come next the first."""
@@ -330,7 +201,7 @@ class _Planner:
     def _settings(
         self, package: OpamPackage, settings: tuple[EnvSetting, ...]
     ) -> tuple[Setting, ...]:
-        scope = self._scope(package.name)
+        scope = self.variables.scope(package.name)
         found = []
         for setting in settings:
             if _VARIABLE_NAME.fullmatch(setting.name) is None:
@@ -338,7 +209,7 @@ class _Planner:
             elif self._holds(package, setting.filter, scope):
                 evaluate = partial(interpolate, setting.value, scope)
                 value = self._evaluated(package, scope, evaluate) or ""
-                found.append(Setting(name=setting.name, op=setting.op, value=_text(value)))
+                found.append(Setting(name=setting.name, op=setting.op, value=text(value)))
         return tuple(found)
 
     def _package(
@@ -350,10 +221,10 @@ class _Planner:
         package = self.switch.packages.get(name)
         if package is None:
             return PackagePlan(
-                name=name, version=self.versions()[name], after=after, source=None, placed=(),
+                name=name, version=self.versions[name], after=after, source=None, placed=(),
                 substs=(), patches=(), inherits=(), environment=(), commands=(), exports=(),
             )  # fmt: skip
-        scope = self._scope(name)
+        scope = self.variables.scope(name)
         commands = [
             words
             for command in (*package.build, *package.install)
@@ -386,22 +257,20 @@ class _Planner:
         return (*downloads, *carried)
 
     def _names(
-        self, package: OpamPackage, names: tuple[Filtered, ...], scope: _Scope
+        self, package: OpamPackage, names: tuple[Filtered, ...], scope: Scope
     ) -> tuple[str, ...]:
         return tuple(name.name for name in names if self._holds(package, name.filter, scope))
 
     def _command(
-        self, package: OpamPackage, command: Command, scope: _Scope
+        self, package: OpamPackage, command: Command, scope: Scope
     ) -> tuple[Text, ...] | None:
         words = self._evaluated(package, scope, partial(expand_command, command, scope))
-        return None if words is None else tuple(map(_text, words))
+        return None if words is None else tuple(map(text, words))
 
-    def _holds(self, package: OpamPackage, condition: Value | None, scope: _Scope) -> bool:
+    def _holds(self, package: OpamPackage, condition: Value | None, scope: Scope) -> bool:
         return bool(self._evaluated(package, scope, partial(holds, condition, scope)))
 
-    def _evaluated(
-        self, package: OpamPackage, scope: _Scope, evaluate: Callable[[], T]
-    ) -> T | None:
+    def _evaluated(self, package: OpamPackage, scope: Scope, evaluate: Callable[[], T]) -> T | None:
         """Return what `evaluate` gives; a fault if it asked for what only opam knows."""
         scope.unknown.clear()
         try:
@@ -415,17 +284,6 @@ class _Planner:
             )
         return found
 
-    def _substitutions(self) -> tuple[tuple[str, Text], ...]:
-        """Return the variables that have no rule: global ones, and the odd ones of packages."""
-        # opam defines these for filters of commands only, and in a file they are empty.
-        found = self.globals | {name: "" for name in self.globals if name.startswith("with-")}
-        for package, variables in self.tables.items():
-            found[f"{package}:version"] = variables["version"]
-            ruled = {*_DIRECTORIES, "build", "installed", "name", "pinned", "stublibs", "toplevel"}
-            for variable in variables.keys() - ruled:
-                found[f"{package}:{variable}"] = variables[variable]
-        return tuple((key, _text(_shown(found[key]))) for key in sorted(found))
-
     def _root(self, plans: list[PackagePlan]) -> RootPlan:
         root, plan = self.root, next((p for p in plans if p.name == self.root.name), None)
         if plan is None:
@@ -437,7 +295,7 @@ class _Planner:
             )
         configure = None
         if root.mirage_configure is not None:
-            configure = self._command(root, root.mirage_configure, self._scope(root.name))
+            configure = self._command(root, root.mirage_configure, self.variables.scope(root.name))
         below = _below(root)
         vendored = tuple(
             Vendored(path=below + entry.directory, source=source)
@@ -454,8 +312,19 @@ class _Planner:
 
     def _recorded_path(self, key: str) -> str:
         path = self.record.environment.get(key) or ""
-        if not _ABSOLUTE.fullmatch(path) or "/../" in f"{path}/":
+        if not _is_absolute(path):
             self.fault(f"build-environment records no usable {key}: {path!r}")
+        return path
+
+    def _search_path(self, prefix: str) -> str:
+        """Return the recorded PATH; what is built must not become the tools of whoever looks."""
+        path = self.record.environment.get("PATH") or "/bin:/usr/bin"
+        built = tuple(f"{place}/" for place in (prefix, ORB_BUILD) if place)
+        for directory in path.split(":"):
+            inside = f"{directory}/".startswith(built)
+            if inside or not _is_absolute(directory):
+                self.fault(f"build-environment records no usable PATH: {path!r}")
+                break
         return path
 
     def _environment(self) -> tuple[tuple[str, str], ...]:
@@ -485,18 +354,15 @@ class _Planner:
         }
         for file in self.record.metadata:
             if file.path.name.endswith(BUILD_HASHES_SUFFIX):
-                with file.content.open() as content:
-                    hashes = read_build_hashes(content.read(), str(file.path))
+                hashes = read_build_hashes(verified_bytes(file, str(file.path)), str(file.path))
                 for path, digest in hashes.items():
                     name = str(path)
                     found.setdefault(name, Expected(path=name, kind="md5", digest=digest))
         return tuple(found[path] for path in sorted(found))
 
 
-def _text(value: str) -> Text:
-    """Split a text at its holes."""
-    parts = (part for part in _HOLE.split(value) if part)
-    return tuple(_HOLES.get(part, part) for part in parts)
+def _is_absolute(path: str) -> bool:
+    return _ABSOLUTE.fullmatch(path) is not None and "/../" not in f"{path}/"
 
 
 def _carried(package: OpamPackage, extra: ExtraFile) -> Carried:
@@ -505,18 +371,6 @@ def _carried(package: OpamPackage, extra: ExtraFile) -> Carried:
     return Carried(
         file_name=f"{package.name}.{package.version}-{digest[:8]}-{name}", content=extra.content
     )
-
-
-def _shown(value: Variable) -> str:
-    if isinstance(value, tuple):
-        return " ".join(value)
-    return str(value).lower() if isinstance(value, bool) else value
-
-
-def _is_dev(package: OpamPackage) -> bool:
-    """Return opam's `dev` (`opamPackageVar.ml`, `is_dev_package`): version control, no checksum."""
-    url = package.url
-    return url is not None and not url.checksums and not url.src.startswith(("http:", "https:"))
 
 
 def _below(root: OpamPackage) -> str:

@@ -2,8 +2,7 @@
 
 Sources: Solo5 0.8 to 0.12 `tenders/{hvt,spt}/*_main.c`, `*_module_{net,blk,block}.c` and
 `tenders/common/tap_attach.c` (command line and devices), `include/mft_abi.h` (names of devices),
-`include/{hvt,spt}_abi.h` (limits); mirage/parse-argv (how an image splits its command line);
-systemd.exec(5) and systemd.resource-control(5).
+`include/{hvt,spt}_abi.h` (limits); mirage/parse-argv (how an image splits its command line).
 """
 
 from __future__ import annotations
@@ -14,9 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pkggen.errors import InputError, raise_all
+from pkggen.recipe.hardening import HARDENING, Setting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from pkggen.recipe.model import ImageRecipe
 
@@ -50,92 +50,7 @@ CREATE_BLOCK: Final = 'test -e "$1" || truncate -s "$2" "$1"'
 """Shell script that makes the sparse file `$1` of size `$2` unless there is one."""
 
 _DEVICE: Final = re.compile(r"[A-Za-z0-9]{1,67}")
-_INTERFACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
-_MAC: Final = re.compile(r"[0-9A-Fa-f][02468ACEace](:[0-9A-Fa-f]{2}){5}")
-_NO_MAC: Final = "00:00:00:00:00:00"
-_MEMORY: Final = re.compile(r"[1-9][0-9]{0,6}")
-_FILE: Final = re.compile(r"""/[^\x00-\x20\x7f"'\\$%`]*""")
 _GUEST_SPECIAL: Final = re.compile(r'[\\" ]')
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """One setting that confines a tender, as systemd.exec(5) names it."""
-
-    name: str
-    """Name of the setting."""
-    value: str
-    """Its value; never one that needs quoting."""
-    reason: str
-    """Why it is so, or what the tender needs of it."""
-    hvt_only: bool = False
-    """Whether solo5-spt cannot live with it."""
-
-
-HARDENING: Final = (
-    Setting(name="AmbientCapabilities", value="", reason="A tender needs no capability."),
-    Setting(name="CapabilityBoundingSet", value="", reason="A tender needs no capability."),
-    Setting(name="NoNewPrivileges", value="yes", reason="Both tenders set it for seccomp anyway."),
-    Setting(
-        name="DevicePolicy",
-        value="closed",
-        reason="Only the devices of DeviceAllow and those like /dev/null.",
-    ),
-    Setting(name="ProtectSystem", value="strict", reason="Only its own state is writable."),
-    Setting(name="ProtectHome", value="yes", reason="Block files do not belong in a home."),
-    Setting(name="PrivateTmp", value="yes", reason="A tender makes no temporary files."),
-    Setting(name="PrivateMounts", value="yes", reason="It mounts nothing that others should see."),
-    Setting(name="ProtectClock", value="yes", reason="An image may read the clock only."),
-    Setting(name="ProtectControlGroups", value="yes", reason="It makes no control groups."),
-    Setting(name="ProtectHostname", value="yes", reason="It never sets the name of the host."),
-    Setting(name="ProtectKernelLogs", value="yes", reason="It never reads the kernel's log."),
-    Setting(name="ProtectKernelModules", value="yes", reason="kvm and tun are loaded before."),
-    Setting(name="ProtectKernelTunables", value="yes", reason="It changes no tunables."),
-    Setting(name="ProtectProc", value="invisible", reason="It looks at no other process."),
-    Setting(name="ProcSubset", value="pid", reason="It reads nothing else of /proc."),
-    Setting(name="KeyringMode", value="private", reason="It uses no keys of the kernel."),
-    Setting(name="RemoveIPC", value="yes", reason="It leaves no shared memory behind."),
-    Setting(
-        name="RestrictAddressFamilies",
-        value="AF_INET AF_NETLINK",
-        reason="For getifaddrs, and for the ioctl that asks a tap for its MTU.",
-    ),
-    Setting(
-        name="IPAddressDeny",
-        value="any",
-        reason="Packets of the image go through the tap, never through a socket.",
-    ),
-    Setting(name="RestrictNamespaces", value="yes", reason="It makes no namespaces."),
-    Setting(name="RestrictRealtime", value="yes", reason="It asks for no realtime scheduling."),
-    Setting(name="RestrictSUIDSGID", value="yes", reason="It makes no set-user-id files."),
-    Setting(name="SystemCallArchitectures", value="native", reason="One machine, one ABI."),
-    Setting(
-        name="SystemCallFilter",
-        value="@system-service seccomp",
-        reason="The tenders install their own, narrower filter with seccomp(2). LockPersonality="
-        " must stay off: both ask personality(2) for the current one, which it forbids.",
-    ),
-    Setting(name="UMask", value="0077", reason="Block files are for the unikernel's user only."),
-    Setting(
-        name="MemoryDenyWriteExecute",
-        value="yes",
-        reason="solo5-spt makes the text of the image executable in its own memory.",
-        hvt_only=True,
-    ),
-    Setting(
-        name="KillSignal",
-        value="SIGKILL",
-        reason="A tender does not tell the image about signals; at SIGTERM it would only end with"
-        " status 1, as a failing image does.",
-    ),
-    Setting(name="SuccessExitStatus", value="SIGKILL", reason="It was stopped, see KillSignal=."),
-    Setting(
-        name="RestartSec",
-        value="5",
-        reason="Slow enough for a failing image not to meet the default limit of 5 starts in 10 s.",
-    ),
-)
-"""How every systemd target confines a tender; no capabilities, no devices but its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -447,102 +362,3 @@ def after(described: Service, configuration: Configuration, paths: Paths) -> tup
 def _ordered(described: Service, configuration: Configuration) -> tuple[Network, ...]:
     networks = {network.device: network for network in configuration.networks}
     return tuple(networks[device] for device in described.networks)
-
-
-def faults(described: Service, configuration: Configuration) -> Iterator[InputError]:
-    """Yield an error for each value with which the unikernel could not run as configured.
-
-    The messages are the same on every system; `where` is the name of the service.
-    """
-    for message in _faults(described, configuration):
-        yield InputError(message, where=described.name)
-
-
-def _faults(described: Service, configuration: Configuration) -> Iterator[str]:
-    network_names = [network.device for network in configuration.networks]
-    block_names = [block.device for block in configuration.blocks]
-    yield from _device_faults("network", described.networks, network_names)
-    yield from _device_faults("block", described.blocks, block_names)
-    if not _MEMORY.fullmatch(configuration.memory):
-        yield f"the memory `{configuration.memory}` is not a whole number of MB from 1"
-    for network in configuration.networks:
-        yield from _network_faults(network)
-    for block in configuration.blocks:
-        where = f"of the block device `{block.device}`"
-        yield from _file_faults(f"the file `{block.file}` {where}", block.file)
-        if block.sector_size is not None and block.sector_size not in SECTOR_SIZES:
-            yield (
-                f"the sector size `{block.sector_size}` {where} is not a power of two from"
-                f" {SECTOR_SIZES[0]} to {SECTOR_SIZES[-1]}"
-            )
-    if configuration.arguments_file is not None:
-        file = configuration.arguments_file
-        yield from _file_faults(f"the arguments file `{file}`", file)
-    if "" in configuration.arguments:
-        yield "an argument is empty, and an image cannot be given an empty argument"
-    size = len(guest_line(configuration.arguments).encode())
-    if size > COMMAND_LINE_BYTES:
-        yield f"the arguments take {size} bytes, a tender passes at most {COMMAND_LINE_BYTES}"
-
-
-def _device_faults(kind: str, wanted: Sequence[str], given: Sequence[str]) -> Iterator[str]:
-    for device in wanted:
-        if device not in given:
-            yield f"the image wants the {kind} device `{device}`, which is not configured"
-    for device in given:
-        if device not in wanted:
-            known = ", ".join(wanted) or "none"
-            yield f"the image has no {kind} device `{device}`; it has {known}"
-
-
-def _network_faults(network: Network) -> Iterator[str]:
-    where = f"of the network device `{network.device}`"
-    named = (("tap", network.tap), ("bridge", network.bridge))
-    for kind, interface in named:
-        if interface is not None and not _INTERFACE.fullmatch(interface):
-            yield (
-                f"the {kind} `{interface}` {where} is not a name of at most {TAP_WIDTH} letters,"
-                " digits, `-`, `_` and `.`, the first a letter or digit"
-            )
-    if network.mac is not None and (not _MAC.fullmatch(network.mac) or network.mac == _NO_MAC):
-        yield (
-            f"the MAC address `{network.mac}` {where} is not six pairs of hexadecimal digits"
-            " joined by `:`, the first of them even, not all 0"
-        )
-
-
-def _file_faults(what: str, file: str) -> Iterator[str]:
-    # A tender reads a path up to its first blank; systemd and shells interpret the others.
-    if not _FILE.fullmatch(file):
-        yield f"{what} is not an absolute path without blanks, quotes, `\\`, `$`, `%` and backticks"
-
-
-def clashes(configurations: Mapping[str, Configuration]) -> Iterator[InputError]:
-    """Yield an error for each tap, MAC address and block file that two devices of a host share.
-
-    Args:
-        configurations: Name of each service of one host, and its configuration.
-    """
-    taps: list[tuple[str, str]] = []
-    macs: list[tuple[str, str]] = []
-    files: list[tuple[str, str]] = []
-    for name in sorted(configurations):
-        for network in sorted(configurations[name].networks, key=lambda n: n.device):
-            taps.append((network.tap, f"{name}.{network.device}"))
-            if network.mac is not None:
-                macs.append((network.mac.lower(), f"{name}.{network.device}"))
-        files += (
-            (block.file, f"{name}.{block.device}")
-            for block in sorted(configurations[name].blocks, key=lambda b: b.device)
-        )
-    for kind, used in (("tap", taps), ("MAC address", macs), ("file", files)):
-        yield from _shared(kind, used)
-
-
-def _shared(kind: str, used: Iterable[tuple[str, str]]) -> Iterator[InputError]:
-    users: dict[str, list[str]] = {}
-    for value, user in used:
-        users.setdefault(value, []).append(user)
-    for value in sorted(users):
-        if len(users[value]) > 1:
-            yield InputError(f"the {kind} `{value}` is shared by {', '.join(users[value])}")

@@ -6,71 +6,37 @@ there, so that no member is ever written under a name of the archive's choosing.
 
 from __future__ import annotations
 
-import bz2
-import lzma
 import os
 import tarfile
 import tempfile
-import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Final
 
+from pkggen.compression import ERRORS, MAGICS, unpacked
 from pkggen.errors import InputError
-from pkggen.record.artifact import CHUNK_BYTES, RawBuild, RawFile, SliceContent, open_file
+from pkggen.record.artifact import RawBuild, RawFile, SliceContent, open_file
 from pkggen.record.model import MAX_ARTIFACTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+
+    from pkggen.compression import Compression
 
 MAX_UNPACKED_BYTES: Final = 4 * 1024 * 1024 * 1024
 """Largest accepted archive once it is unpacked."""
 
 _BLOCK: Final = 512
-_XZ_MEMORY_BYTES: Final = 256 * 1024 * 1024
 _MAX_HEADER_BYTES: Final = 1024 * 1024
 _MAX_MEMBERS: Final = 2 * MAX_ARTIFACTS
 
 
-class _Decompressor(Protocol):
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int) -> bytes: ...
-
-
-class _Gunzip:
-    """zlib's object in the shape of those of bz2 and lzma, which keep their own input."""
-
-    def __init__(self) -> None:
-        self._zlib = zlib.decompressobj(wbits=31)
-
-    @property
-    def eof(self) -> bool:
-        return self._zlib.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._zlib.unused_data
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        return self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
-
-
-def _unxz() -> lzma.LZMADecompressor:
-    return lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_XZ_MEMORY_BYTES)
-
-
-_COMPRESSIONS: Final[tuple[tuple[bytes, Callable[[], _Decompressor]], ...]] = (
-    (b"\x1f\x8b", _Gunzip),
-    (b"BZh", bz2.BZ2Decompressor),
-    (b"\xfd7zXZ\0", _unxz),
-)
-
-
 def is_archive(head: bytes) -> bool:
     """Return whether a file with these first 512 bytes is a tar archive, compressed or not."""
-    return head[257:262] == b"ustar" or any(head.startswith(magic) for magic, _ in _COMPRESSIONS)
+    return head[257:262] == b"ustar" or _compression(head) is not None
+
+
+def _compression(head: bytes) -> Compression | None:
+    return next((kind for kind, magic in MAGICS.items() if head.startswith(magic)), None)
 
 
 def read_archive(path: Path, source: str, spool: Path) -> RawBuild:
@@ -88,18 +54,17 @@ def read_archive(path: Path, source: str, spool: Path) -> RawBuild:
     with open_file(path) as file:
         head = file.read(_BLOCK)
         file.seek(0)
-        for magic, decompressor in _COMPRESSIONS:
-            if head.startswith(magic):
-                path = _unpack(file, decompressor, source, spool)
+        if (compression := _compression(head)) is not None:
+            path = _unpack(file, compression, source, spool)
     with open_file(path) as file:
         return RawBuild(source=source, files=tuple(_members(file, path, source)))
 
 
-def _unpack(packed: BinaryIO, new: Callable[[], _Decompressor], source: str, spool: Path) -> Path:
+def _unpack(packed: BinaryIO, compression: Compression, source: str, spool: Path) -> Path:
     number, name = tempfile.mkstemp(suffix=".tar", dir=spool)
     size = 0
     with os.fdopen(number, "wb") as plain:
-        for chunk in _decompressed(packed, new, source):
+        for chunk in _pieces(packed, compression, source):
             size += len(chunk)
             if size > MAX_UNPACKED_BYTES:
                 raise InputError(
@@ -109,25 +74,12 @@ def _unpack(packed: BinaryIO, new: Callable[[], _Decompressor], source: str, spo
     return Path(name)
 
 
-def _decompressed(
-    packed: BinaryIO, new: Callable[[], _Decompressor], source: str
-) -> Iterator[bytes]:
-    """Yield pieces of bounded size of one compressed stream or several in a row."""
-    stream = new()
-    data = packed.read(CHUNK_BYTES)
+def _pieces(packed: BinaryIO, compression: Compression, source: str) -> Iterator[bytes]:
     try:
-        while True:
-            chunk = stream.decompress(data, CHUNK_BYTES)
-            yield chunk
-            data = b""
-            if stream.eof:
-                data = stream.unused_data or packed.read(CHUNK_BYTES)
-                if not data.strip(b"\0"):
-                    return
-                stream = new()
-            elif len(chunk) < CHUNK_BYTES and not (data := packed.read(CHUNK_BYTES)):
-                raise InputError("the compressed data breaks off", where=source)
-    except (zlib.error, lzma.LZMAError, OSError) as error:
+        yield from unpacked(packed, compression)
+    except EOFError as error:
+        raise InputError(str(error), where=source) from error
+    except ERRORS as error:
         raise InputError(f"the compressed data is damaged: {error}", where=source) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -62,8 +63,7 @@ def assemble(raw: RawBuild) -> Record:
     metadata = tuple(file for file in files if is_metadata(file.path))
     artifacts = tuple(file for file in files if not is_metadata(file.path))
     contents = {
-        str(file.path): _metadata_bytes(file.content, f"{raw.source}: {file.path}")
-        for file in metadata
+        str(file.path): verified_bytes(file, f"{raw.source}: {file.path}") for file in metadata
     }
     for required in (SWITCH_FILE, ENVIRONMENT_FILE):
         if required not in contents:
@@ -110,6 +110,22 @@ def is_metadata(path: PurePosixPath) -> bool:
     """Return whether a file of this path describes the build and is not built by it."""
     name = str(path)
     return name in _METADATA_FILES or ("/" not in name and name.endswith(BUILD_HASHES_SUFFIX))
+
+
+def verified_bytes(file: Artifact, where: str) -> bytes:
+    """Return a metadata file, whose bytes may have changed since they were hashed.
+
+    Raises:
+        InputError: it cannot be read any more.
+        VerificationError: it has changed.
+    """
+    data = _metadata_bytes(file.content, where)
+    found = hashlib.sha256(data).hexdigest()
+    if found != file.sha256:
+        raise VerificationError(
+            f"changed since it was read: sha256 {file.sha256}, found {found}", where=where
+        )
+    return data
 
 
 def no_image_reason(record: Record) -> str:

@@ -32,6 +32,7 @@ _CONTEXT: Final = 0xA0
 _OUTCOMES: Final = ("exited with", "was ended by signal", "was stopped by signal", "failed with")
 _UNKNOWN_PLATFORM: Final = "no-platform"
 _MAX_CONSOLE_ENTRIES: Final = 1_000_000
+_MAX_INTEGER_BYTES: Final = 16
 _SHOWN_LINES: Final = 5
 _TIME: Final = re.compile(rb"(\d\d)?\d\d(\d\d){5}Z")
 
@@ -235,7 +236,8 @@ def _check_success(walk: _Walk, result: _Element, console: _Element) -> None:
     if not 0 <= outcome < len(_OUTCOMES):
         raise walk.fault(result.start, "an unknown kind of result")
     value = walk.only_child(result)
-    content = walk.content(walk.expect(value, _UTF8 if outcome == 3 else _INTEGER), 4096)
+    kind, limit = (_UTF8, 4096) if outcome == 3 else (_INTEGER, _MAX_INTEGER_BYTES)
+    content = walk.content(walk.expect(value, kind), limit)
     if (outcome, content) == (0, b"\0"):
         return
     what = (

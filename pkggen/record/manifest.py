@@ -111,7 +111,7 @@ def read_manifest(data: bytes, file: str) -> Manifest:
             message names the value's place, e.g. `$.artifacts[3].size`.
     """
     try:
-        document = json.loads(data)
+        document = json.loads(data, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise InputError(f"not JSON: {error}", where=file) from error
     top = _Node(document, "$", file)
@@ -177,6 +177,15 @@ _KIND_NAMES: Final[dict[type, str]] = {
     list: "a list",
     dict: "an object",
 }
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in found if keys.count(key) > 1)
+        raise ValueError(f"the key {twice[:80]!r} is given twice")
+    return found
 
 
 def _check_schema(node: _Node) -> None:

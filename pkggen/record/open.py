@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pkggen.errors import InputError
+from pkggen.errors import DownloadError, InputError
 from pkggen.record.artifact import RawBuild, open_file
 from pkggen.record.assemble import assemble
 from pkggen.record.directory import read_directory
@@ -57,7 +57,12 @@ def open_record(  # noqa: PLR0913 - each is a choice of the caller
         query = parse_query(source, server, platform)
         if query is None:
             raise InputError("no such path, and no name of a build", where=source, hint=FORMS)
-        return assemble(read_builder_web(query, source, cache=cache(), note=note))
+        try:
+            return assemble(read_builder_web(query, source, cache=cache(), note=note))
+        except DownloadError as error:
+            if error.hint is None and ":" not in source:  # it may be a mistyped path
+                error.hint = f"there is no path {source!r} here, so a server was asked for a build"
+            raise
     record = assemble(raw)
     if platform is not None and record.platform != platform:
         raise InputError(

@@ -12,7 +12,6 @@ Source: ocaml/opam `src/repository/opamDownload.ml`, `src/format/opamPath.ml` (`
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import re
 import secrets
@@ -22,24 +21,20 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from pkggen.errors import InputError, PkggenError, ToolError, VerificationError
+from pkggen.errors import InputError, PkggenError, VerificationError
 from pkggen.opam.package import DIGEST_LENGTHS, Checksum
 from pkggen.sources.hashes import CHUNK_BYTES, Hasher, Hashes, hash_stream
+from pkggen.sources.part import PART_PREFIX, Part, locked, usable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
-    from types import TracebackType
-    from typing import Self
 
-PART_PREFIX: Final = ".part-"
-"""Start of the names of incomplete files."""
 
 _WORK_SUFFIX: Final = ".d"
 _ALWAYS: Final = ("sha256", "sha512")
 _DIGITS: Final = re.compile(r"[0-9a-f]+")
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV})
-_DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,72 +57,6 @@ class Removal:
     """Where it is or was."""
     size: int
     """Bytes."""
-
-
-@contextmanager
-def usable(directory: Path) -> Iterator[None]:
-    """Turn errors of the file system into errors that name the directory.
-
-    Raises:
-        ToolError: the disk is full.
-        InputError: anything else that the system refuses.
-    """
-    try:
-        yield
-    except OSError as error:
-        place = str(error.filename or directory)
-        if error.errno in _DISK_FULL:
-            raise ToolError(
-                "the disk is full",
-                where=place,
-                hint="make room and run the same again; it continues where it stopped",
-            ) from error
-        raise InputError(f"the cache cannot be used: {error.strerror}", where=place) from error
-
-
-class Part:
-    """An incomplete file, locked as long as it is open; what is there already stays."""
-
-    def __init__(self, path: Path, file: BinaryIO) -> None:
-        """Take over an open and locked file, positioned at its end."""
-        self.path = path
-        self.file = file
-
-    @property
-    def size(self) -> int:
-        """Bytes that are there."""
-        return os.fstat(self.file.fileno()).st_size
-
-    def clear(self) -> None:
-        """Start anew."""
-        self.file.seek(0)
-        self.file.truncate()
-
-    def hasher(self) -> Hasher:
-        """Return a hasher that has seen what is there; the file is at its end then."""
-        hasher = Hasher()
-        self.file.seek(0)
-        while data := self.file.read(CHUNK_BYTES):
-            hasher.update(data)
-        return hasher
-
-    def close(self) -> None:
-        """Unlock; the file stays for the next attempt unless it is empty."""
-        if not self.file.closed:
-            if self.size == 0:
-                self.path.unlink(missing_ok=True)
-            self.file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class Cache:
@@ -194,10 +123,10 @@ class Cache:
         with usable(self.directory):
             _make_directory(self.directory)
             path = self.directory / f"{PART_PREFIX}{key}"
-            if (part := _locked(path, os.O_CREAT)) is not None:
+            if (part := locked(path, os.O_CREAT)) is not None:
                 return part
             path = path.with_name(f"{path.name}-{secrets.token_hex(8)}")
-            if (part := _locked(path, os.O_CREAT | os.O_EXCL)) is not None:
+            if (part := locked(path, os.O_CREAT | os.O_EXCL)) is not None:
                 return part
         raise InputError("another process takes away new files", where=str(path))
 
@@ -208,7 +137,7 @@ class Cache:
             InputError: the cache cannot be used.
         """
         with usable(self.directory):
-            return _locked(self.directory / f"{PART_PREFIX}{key}", 0)
+            return locked(self.directory / f"{PART_PREFIX}{key}", 0)
 
     @contextmanager
     def workspace(self) -> Iterator[Path]:
@@ -383,7 +312,7 @@ class Cache:
                 yield from _abandoned(path, dry_run=dry_run)
                 continue
             # A lock that somebody holds means that the file is being written.
-            if (part := _locked(path, 0)) is not None:
+            if (part := locked(path, 0)) is not None:
                 removal = Removal(path=path, size=part.size)
                 if not dry_run:
                     path.unlink(missing_ok=True)
@@ -420,25 +349,6 @@ def _hashed(path: Path) -> Hashes | None:
     return None
 
 
-def _locked(path: Path, flags: int) -> Part | None:
-    """Open and lock an incomplete file; None when another process has it or takes it away."""
-    try:
-        number = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | flags, 0o666)
-    except FileNotFoundError:
-        return None
-    file = os.fdopen(number, "r+b", buffering=0)
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Whoever held the lock before may have removed the name that we opened.
-        if os.path.samestat(path.stat(), os.fstat(number)):
-            file.seek(0, os.SEEK_END)
-            return Part(path, file)
-    except (BlockingIOError, FileNotFoundError):
-        pass
-    file.close()
-    return None
-
-
 def _make_directory(path: Path) -> None:
     # Most are there; an attempt to make them anew takes some file systems ten times as long.
     if not path.is_dir():
@@ -449,7 +359,7 @@ def _abandoned(directory: Path, *, dry_run: bool) -> Iterator[Removal]:
     """Remove a workspace unless the process that made it still holds its lock."""
     lock = directory.with_name(directory.name.removesuffix(_WORK_SUFFIX))
     if lock.exists():
-        part = _locked(lock, 0)
+        part = locked(lock, 0)
         if part is None:
             return
         part.file.close()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from pkggen.errors import DownloadError, InputError
 from pkggen.opam.package import Checksum
-from pkggen.sources.cache import PART_PREFIX, usable
+from pkggen.sources.part import PART_PREFIX, usable
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import queue
-import re
 import time
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
@@ -29,10 +28,8 @@ from pkggen.errors import (
     VerificationError,
     raise_all,
 )
-from pkggen.sources.cache import usable
 from pkggen.sources.commits import fetch_commit, find_commit
-from pkggen.sources.hashes import Hasher
-from pkggen.sources.inspect import inspect_archive
+from pkggen.sources.download import Download, inspect, key
 from pkggen.web import (
     MAX_REDIRECTS,
     REDIRECTS,
@@ -51,7 +48,7 @@ if TYPE_CHECKING:
     from requests.adapters import HTTPAdapter
 
     from pkggen.opam.package import Checksum
-    from pkggen.sources.cache import Cache, Part
+    from pkggen.sources.cache import Cache
     from pkggen.sources.hashes import Hashes
     from pkggen.sources.model import Source
 
@@ -60,9 +57,7 @@ PUBLIC_CACHES: Final = ("https://opam.ocaml.org/cache", "https://opam.robur.coop
 MAX_SOURCE_BYTES: Final = 2 * 1024 * 1024 * 1024
 """Largest accepted source."""
 
-_CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(?:\d{1,18}|\*)")
 _UNSATISFIABLE: Final = 416
-_PARTIAL: Final = 206
 _IDLE_SECONDS: Final = 0.5
 _MAX_THREADS: Final = 128
 
@@ -193,11 +188,11 @@ class _Fetcher:
         self._choices = choices
         self._progress = progress
         self._waiting: list[_Job] = []
-        self._active: dict[Transfer[_Download], _Job] = {}
+        self._active: dict[Transfer[Download], _Job] = {}
         """Transfers whose threads are at work, be it only at verifying."""
-        self._receiving: dict[Transfer[_Download], str] = {}
+        self._receiving: dict[Transfer[Download], str] = {}
         """Those of them that occupy a connection, with the server."""
-        self._news: queue.SimpleQueue[Transfer[_Download]] = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[Transfer[Download]] = queue.SimpleQueue()
 
     def run(self, sources: Sequence[Source]) -> None:
         """Try everything for each source."""
@@ -231,15 +226,15 @@ class _Fetcher:
         """Look for a file on this machine; runs in a thread of a pool."""
         failures: list[PkggenError] = []
         if (found := self._cache.find(source.checksums)) is not None:
-            _inspect(source, found[0])
+            inspect(source, found[0])
             return _fetched(source, *found, None), failures
         if (fetched := self._left_over(source)) is not None:
             return fetched, failures
         for path in _local_paths(source, self._choices.mirrors):
             try:
-                if path.exists():
+                if os.path.exists(path):  # noqa: PTH110 - unlike `Path.exists`, it never raises
                     added = self._cache.add(path, source.checksums)
-                    _inspect(source, added[0])
+                    inspect(source, added[0])
                     return _fetched(source, *added, str(path)), failures
                 failures.append(DownloadError("there is no such file", where=str(path)))
             except (VerificationError, DownloadError) as error:
@@ -248,14 +243,14 @@ class _Fetcher:
 
     def _left_over(self, source: Source) -> Fetched | None:
         """Take a file that was complete when the process that fetched it died."""
-        part = self._cache.left_over(_key(source))
+        part = self._cache.left_over(key(source))
         if part is None:
             return None
         with part:
             hashes = part.hasher().hashes()
             if not hashes.matches(source.checksums):
                 return None
-            _inspect(source, part.path)
+            inspect(source, part.path)
             path = self._cache.accept(part, hashes, source.checksums)
             return _fetched(source, path, hashes, None)
 
@@ -324,7 +319,7 @@ class _Fetcher:
         transfer = Transfer(
             adapter,
             job.url,
-            _Download(self._cache, job.source, etag),
+            Download(self._cache, job.source, etag),
             patience=self._choices.patience,
             limit=MAX_SOURCE_BYTES,
             received=self._news.put,
@@ -343,7 +338,7 @@ class _Fetcher:
                 transfer.sink.close()
                 self._next(job, error)
 
-    def _finish(self, transfer: Transfer[_Download], job: _Job) -> None:
+    def _finish(self, transfer: Transfer[Download], job: _Job) -> None:
         sink = transfer.sink
         try:
             self._take(transfer.answer(), transfer, job)
@@ -363,7 +358,7 @@ class _Fetcher:
             job.etag, job.etag_url = sink.etag, transfer.url
             sink.close()
 
-    def _take(self, answer: Answer, transfer: Transfer[_Download], job: _Job) -> None:
+    def _take(self, answer: Answer, transfer: Transfer[Download], job: _Job) -> None:
         sink = transfer.sink
         if answer.status in REDIRECTS:
             self._redirect(job, redirect_target(transfer.url, answer))
@@ -456,78 +451,8 @@ class _Fetcher:
         self._progress(Event(kind="failed", source=source, detail=fault.message))
 
 
-class _Download:
-    """Receives one source; its methods run in the thread of the transfer."""
-
-    def __init__(self, cache: Cache, source: Source, etag: str) -> None:
-        self.offset = 0
-        self.resumed = False
-        self.etag = etag
-        self.result: tuple[Path, Hashes] | None = None
-        self._cache = cache
-        self._source = source
-        self._part: Part | None = None
-        self._hasher = Hasher()
-
-    @property
-    def part(self) -> Part:
-        if self._part is None:
-            self._part = self._cache.part(_key(self._source))
-        return self._part
-
-    def close(self) -> None:
-        if self._part is not None:
-            self._part.close()
-
-    def headers(self) -> dict[str, str]:
-        self.offset = self.part.size
-        if not self.offset:
-            return {}
-        wanted = {"Range": f"bytes={self.offset}-"}
-        return wanted | ({"If-Range": self.etag} if self.etag else {})
-
-    def begin(self, answer: Answer) -> None:
-        etag = answer.headers.get("ETag", "")
-        self.etag = etag if etag.startswith('"') else ""
-        with usable(self._cache.directory):
-            if answer.status != _PARTIAL:
-                self.part.clear()
-                return
-            self._check_range(answer.headers.get("Content-Range", ""))
-            self._hasher = self.part.hasher()
-            self.resumed = True
-
-    def _check_range(self, text: str) -> None:
-        match = _CONTENT_RANGE.fullmatch(text)
-        if not self.offset or match is None or int(match[1]) != self.offset:
-            self.part.clear()
-            raise PassingError(
-                f"asked for the bytes from {self.offset} on, the server gave {text[:100]!r}"
-            )
-
-    def write(self, data: bytes) -> None:
-        with usable(self._cache.directory):
-            self.part.file.write(data)
-        self._hasher.update(data)
-
-    def finish(self) -> None:
-        hashes = self._hasher.hashes()
-        if hashes.matches(self._source.checksums):
-            _inspect(self._source, self.part.path)
-        self.result = self._cache.accept(self.part, hashes, self._source.checksums), hashes
-
-
-def _inspect(source: Source, path: Path) -> None:
-    if source.kind == "archive":
-        inspect_archive(path, source.suffix, f"{source.file_name} ({source})")
-
-
 def _fetched(source: Source, path: Path, hashes: Hashes, origin: str | None) -> Fetched:
     return Fetched(source=source, path=path, hashes=hashes, origin=origin, commit=None)
-
-
-def _key(source: Source) -> str:
-    return f"{source.checksums[0].kind}-{source.checksums[0].digest}"
 
 
 def _local_paths(source: Source, mirrors: Iterable[str]) -> Iterator[Path]:

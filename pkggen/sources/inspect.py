@@ -10,23 +10,22 @@ Sources: POSIX.1-2017 pax (ustar), PKWARE APPNOTE.TXT 4.4 (zip), ocaml/opam
 
 from __future__ import annotations
 
-import bz2
-import lzma
 import posixpath
 import stat
 import tarfile
 import zipfile
-import zlib
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, BinaryIO, Final, Literal, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Final, Literal
 
+from pkggen import compression
 from pkggen.errors import InputError, PkggenError, raise_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from pkggen.compression import Compression
     from pkggen.errors import Place
 
 MAX_UNPACKED_BYTES: Final = 4 * 1024 * 1024 * 1024
@@ -52,9 +51,9 @@ _FORMATS: Final[dict[str, Format]] = {
     ".zip": "zip",
 }
 _MAGICS: Final[tuple[tuple[int, bytes, Format], ...]] = (
-    (0, b"\x1f\x8b", "tar.gz"),
-    (0, b"BZh", "tar.bz2"),
-    (0, b"\xfd7zXZ\0", "tar.xz"),
+    (0, compression.MAGICS["gz"], "tar.gz"),
+    (0, compression.MAGICS["bz2"], "tar.bz2"),
+    (0, compression.MAGICS["xz"], "tar.xz"),
     (0, b"PK\x03\x04", "zip"),
     (0, b"PK\x05\x06", "zip"),
     (257, b"ustar", "tar"),
@@ -63,8 +62,8 @@ _HEAD_BYTES: Final = 512
 _CHUNK_BYTES: Final = 256 * 1024
 _MAX_HEADER_BYTES: Final = 1024 * 1024
 _MAX_FAULTS: Final = 20
+_MAX_PATH_CHARACTERS: Final = 4096
 _LINK_BYTES: Final = 4096
-_XZ_MEMORY_BYTES: Final = 256 * 1024 * 1024
 _SET_ID_BITS: Final = stat.S_ISUID | stat.S_ISGID
 _ENCRYPTED: Final = 1
 
@@ -96,7 +95,8 @@ def inspect_archive(path: Path, suffix: str, where: str) -> Format:
             except _TooLargeError as error:
                 contents.faults.append(error)
     except (
-        *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError),
+        *compression.ERRORS,
+        *(tarfile.TarError, zipfile.BadZipFile),
         *(ValueError, OverflowError, RecursionError, NotImplementedError),
     ) as error:
         raise InputError(f"the archive cannot be read: {error}", where=where) from error
@@ -166,6 +166,8 @@ class _Contents:
             self.fault(name, "has an absolute path")
         elif ".." in name.split("/"):
             self.fault(name, "has `..` in its path")
+        elif len(name) > _MAX_PATH_CHARACTERS:
+            self.fault(name, f"has a path of more than {_MAX_PATH_CHARACTERS} characters")
         elif not name or "\0" in name:
             self.fault(name, "has no proper name")
         else:
@@ -228,49 +230,6 @@ class _Contents:
 # tar
 
 
-class _Decompressor(Protocol):
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int) -> bytes: ...
-
-
-class _Gunzip:
-    """zlib's object in the shape of those of bz2 and lzma, which keep their own input."""
-
-    def __init__(self) -> None:
-        self._zlib = zlib.decompressobj(wbits=31)
-
-    @property
-    def eof(self) -> bool:
-        return self._zlib.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._zlib.unused_data
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        return self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
-
-
-def _decompressed(packed: BinaryIO, new: Callable[[], _Decompressor]) -> Iterator[bytes]:
-    """Yield pieces of bounded size of one compressed stream or several in a row."""
-    stream = new()
-    data = packed.read(_CHUNK_BYTES)
-    while True:
-        chunk = stream.decompress(data, _CHUNK_BYTES)
-        yield chunk
-        data = b""
-        if stream.eof:
-            data = stream.unused_data or packed.read(_CHUNK_BYTES)
-            if not data.strip(b"\0"):
-                return
-            stream = new()
-        elif len(chunk) < _CHUNK_BYTES and not (data := packed.read(_CHUNK_BYTES)):
-            raise EOFError("the compressed data breaks off")
-
-
 class _Unpacked:
     """An unpacked stream for tarfile: forward only, counted, with headers of bounded size."""
 
@@ -324,10 +283,11 @@ class _Unpacked:
         return step
 
 
-def _tar(new: Callable[[], _Decompressor] | None) -> Callable[[BinaryIO, _Contents], None]:
+def _tar(packing: Compression | None) -> Callable[[BinaryIO, _Contents], None]:
     def read(file: BinaryIO, contents: _Contents) -> None:
         plain = iter(partial(file.read, _CHUNK_BYTES), b"")
-        stream = _Unpacked(plain if new is None else _decompressed(file, new), contents)
+        pieces = plain if packing is None else compression.unpacked(file, packing)
+        stream = _Unpacked(pieces, contents)
         with tarfile.TarFile(fileobj=stream, encoding="utf-8") as tar:  # type: ignore[arg-type]
             while (member := tar.next()) is not None:
                 tar.members.clear()  # type: ignore[attr-defined]
@@ -391,8 +351,8 @@ def _zip_data(
 
 _READERS: Final[dict[Format, Callable[[BinaryIO, _Contents], None]]] = {
     "tar": _tar(None),
-    "tar.gz": _tar(_Gunzip),
-    "tar.bz2": _tar(bz2.BZ2Decompressor),
-    "tar.xz": _tar(partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, _XZ_MEMORY_BYTES)),
+    "tar.gz": _tar("gz"),
+    "tar.bz2": _tar("bz2"),
+    "tar.xz": _tar("xz"),
     "zip": _zip,
 }

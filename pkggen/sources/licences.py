@@ -11,6 +11,7 @@ import zipfile
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
+from pkggen import compression
 from pkggen.errors import InputError, PkggenError
 from pkggen.opam.switch import read_opam
 from pkggen.sources.commits import find_commit
@@ -68,7 +69,10 @@ def stated_licences(archive: Path, where: str) -> tuple[str, ...]:
             if not stated:
                 return ()
             licences.update(stated)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+    except (
+        *compression.ERRORS,
+        *(tarfile.TarError, zipfile.BadZipFile, ValueError, OverflowError, RuntimeError),
+    ) as error:
         raise InputError(f"the archive cannot be read: {error}", where=where) from error
     return tuple(sorted(licences))
 

@@ -8,7 +8,7 @@ export may hold).
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import chain
@@ -305,10 +305,10 @@ def _sources(groups: Iterable[list[_Claim]]) -> Iterator[Source]:
     taken: set[str] = set()
     while pending:
         named = [(_file_name(group, digits), group) for group in pending]
-        names = [name.lower() for name, _ in named]
+        counts = Counter(name.lower() for name, _ in named)
         pending = []
         for name, group in named:
-            if names.count(name.lower()) > 1 or name.lower() in taken:
+            if counts[name.lower()] > 1 or name.lower() in taken:
                 pending.append(group)
             else:
                 taken.add(name.lower())

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tarfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from socketserver import BaseServer
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -14,9 +14,8 @@ import pytest
 
 from pkggen.cli import main
 from pkggen.record import builder_web
-from pkggen.web import Patience
 from tests.conftest import REPOSITORY
-from tests.record.builder_web_server import NEW_UUID, Build, BuilderWeb, build_files, serving
+from tests.record.builder_web_server import NEW_UUID, QUICK, Build, BuilderWeb, build_files, serving
 from tests.record.der import full
 
 if TYPE_CHECKING:
@@ -123,14 +122,7 @@ def web(
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let pkggen wait less than a second for servers."""
-    patience = Patience(
-        connect_seconds=1,
-        silence_seconds=1,
-        grace_seconds=0.4,
-        bytes_per_second=1e9,
-        retries=0,
-        pause_seconds=0.01,
-    )
+    patience = replace(QUICK, retries=0)
     monkeypatch.setattr(builder_web, "Patience", lambda: patience)
 
 

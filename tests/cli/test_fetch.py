@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pkggen.cli import main
-from pkggen.sources.cache import PART_PREFIX, Cache
+from pkggen.sources.cache import Cache
+from pkggen.sources.part import PART_PREFIX
 from tests.sources.make import Package, checksum, export_text, tar_gz, write_record
 from tests.sources.server import Fault, FileServer
 
@@ -174,7 +175,7 @@ def test_two_processes_on_one_cache(tmp_path: Path, server: FileServer) -> None:
     assert not list((cache / "download-cache").glob(f"{PART_PREFIX}*"))
 
 
-@pytest.mark.parametrize("kills", [20, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [6, pytest.param(200, marks=pytest.mark.slow)])
 def test_kill_9_at_any_time(
     tmp_path: Path, server: FileServer, kills: int, capsys: pytest.CaptureFixture[str]
 ) -> None:

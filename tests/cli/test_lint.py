@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from typing import TYPE_CHECKING, Final
 
@@ -127,3 +128,15 @@ def test_what_is_no_directory_of_packages(run: Run) -> None:
 @pytest.mark.parametrize("argv", [("lint",), ("lint", "ports", "."), ("lint", "nix")])
 def test_usage(run: Run, argv: tuple[str, ...]) -> None:
     assert "usage: pkggen lint" in run(*argv, code=2).err
+
+
+@pytest.mark.parametrize("text", ["", "# only a comment\n"])
+def test_an_expression_without_tokens_is_no_bug(run: Run, output: Path, text: str) -> None:
+    (output / PACKAGE).write_text(text)
+    assert "it is no function of a set" in run("lint", "nix", output, code=1).out
+
+
+def test_a_hash_that_is_no_ascii_is_no_bug(run: Run, output: Path) -> None:
+    package = output / PACKAGE
+    package.write_text(re.sub(r"sha256-[^\"]{3}", "sha256-äöü", package.read_text(), count=1))
+    assert "hash" in run("lint", "nix", output, code=1).out

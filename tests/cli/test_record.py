@@ -85,6 +85,7 @@ def test_what_orb_left_needs_a_time(
     [
         (("--started", "soon"), "'soon' is no time with a time zone"),
         (("--started", "2026-08-23T09:00:00"), "no time with a time zone"),
+        (("--started", "0001-01-01T00:00:00+23:59"), "no time with a time zone"),
         (("--finished", "2026-08-23T09:00:00Z"), "--finished needs --started"),
         (
             ("--started", "2026-08-23T09:00:01Z", "--finished", "2026-08-23T09:00:00Z"),

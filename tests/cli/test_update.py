@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from pkggen.cli.arguments import parser
+from pkggen.targets.nix.view import package_view
 from tests.cli.test_nix import MAINTAINER
 from tests.publish.conftest import Checkout, checkout
+from tests.targets.nix.conftest import MakeRecipe, make_recipe
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Run
     from tests.record.builder_web_server import BuilderWeb
 
-__all__ = ["checkout"]  # the fixture
+__all__ = ["checkout", "make_recipe"]  # the fixtures
 
 PACKAGE: Final = "pkgs/by-name/he/hello/package.nix"
 CONFIG: Final = "pkgs/by-name/he/hello/pkggen.yaml"
@@ -132,6 +135,39 @@ def test_a_hand_edit_is_kept(
     before = checkout.state()
     assert "edited by hand" in run(*at_root, code=3).err
     assert checkout.state() == before
+
+
+def test_the_packages_own_configuration_may_be_edited(
+    run: Run, checkout: Checkout, at_root: tuple[str, ...]
+) -> None:
+    own = checkout.root / CONFIG
+    own.write_text(f"{own.read_text()}packages: {{hello-git: {{description: Greets you}}}}\n")
+    edited = own.read_bytes()
+    (change,) = json.loads(run(*at_root).out)
+    assert change["files"] == [PACKAGE]
+    assert 'description = "Greets you";' in (checkout.root / PACKAGE).read_text()
+    assert own.read_bytes() == edited
+
+
+def test_another_configuration_replaces_what_pkggen_wrote(
+    run: Run, checkout: Checkout, packaged: tuple[str, ...], web: BuilderWeb
+) -> None:
+    (run.here / "pkggen.yaml").write_text(
+        MAINTAINER + "packages:\n  hello-git: {description: Greets you}\n  other: {name: secret}\n"
+    )
+    argv = ("nix", "hello-git", "--server", web.url, "--nixpkgs", checkout.root)
+    ran = run(*argv, "--platform", "debian-12")
+    assert ran.out.splitlines()[:2] == [f"update    {PACKAGE}", f"update    {CONFIG}"]
+    assert "secret" not in (checkout.root / CONFIG).read_text()
+    assert packaged[-1] == f"{web.url}/job/hello-git"
+
+
+def test_the_command_of_a_package_with_its_source_build_is_understood(
+    make_recipe: MakeRecipe,
+) -> None:
+    command = package_view(make_recipe(), nixpkgs=True, configured=True, rebuilt=True).update
+    assert command is not None
+    assert parser().parse_args(command[1:]).rebuild
 
 
 def test_an_update_needs_a_checkout(run: Run) -> None:

@@ -289,7 +289,7 @@ def test_damaged_bytes_are_judged_alike(oracle: Oracle) -> None:
     check(oracle, texts)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 @given(
     batch=st.lists(
         st.lists(st.sampled_from(HOSTILE_TOKENS), max_size=12).map(

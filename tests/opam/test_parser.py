@@ -461,7 +461,7 @@ def test_time_is_linear(piece: str) -> None:
         return min(times)
 
     # Twice the expected factor, for a loaded machine; a quadratic parser has 64.
-    assert took(8000) < 24 * took(1000)
+    assert took(4000) < 24 * took(500)
 
 
 @given(st.text())
@@ -471,7 +471,7 @@ def test_any_text_is_parsed_or_refused(text: str) -> None:
             read()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers())
 def test_a_mutated_export_is_read_or_refused(seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311

@@ -119,7 +119,7 @@ def unplaced(content: Items) -> Items:
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(trees())
 def test_a_value_is_parsed_as_it_was_printed(value: Value) -> None:
     printed = print_value(value)
@@ -129,7 +129,7 @@ def test_a_value_is_parsed_as_it_was_printed(value: Value) -> None:
     assert print_value(again) == printed
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(items())
 def test_items_are_parsed_as_they_were_printed(content: Items) -> None:
     assert unplaced(parse(print_items(content), "f").items) == content

@@ -15,7 +15,7 @@ import pytest
 
 from pkggen.errors import Faults, InputError, PkggenError, ToolError
 from pkggen.rebuild import chroot
-from pkggen.rebuild.chroot import ARCHIVE, check_chroot, run_in_chroot
+from pkggen.rebuild.chroot import ARCHIVE, check_chroot, disarm, run_in_chroot, status_of, told
 from pkggen.recipe.rebuild import rebuild_plan
 from tests.conftest import REPOSITORY
 from tests.rebuild.made import Package, example, make
@@ -174,3 +174,49 @@ def test_nothing_is_left_of_an_interrupted_chroot(awaited: str, tmp_path: Path) 
     assert child.wait(60) == 130
     assert {path.name for path in (tmp_path / "d").iterdir()} == {"distfiles", "rebuild.sh"}
     assert str(tmp_path) not in Path("/proc/mounts").read_text()
+
+
+# What a hostile build leaves
+
+
+def test_links_pipes_and_set_id_bits_are_taken_away(tmp_path: Path) -> None:
+    result = tmp_path / "result"
+    (result / "bin").mkdir(parents=True)
+    outside = tmp_path / "outside"
+    outside.mkdir(mode=0o700)
+    (outside / "file").touch(mode=0o600)
+    (result / "bin/link").symlink_to(outside / "file")
+    (result / "bin/away").symlink_to(outside)
+    os.mkfifo(result / "bin/pipe")
+    (result / "bin/tool").touch()
+    (result / "bin/tool").chmod(0o6755)
+    disarm(result)
+    assert [path.name for path in (result / "bin").iterdir()] == ["tool"]
+    assert (result / "bin/tool").stat().st_mode & 0o7777 == 0o755
+    assert (outside / "file").stat().st_mode & 0o777 == 0o600
+    moved = tmp_path / "moved"
+    moved.symlink_to(outside)
+    with pytest.raises(ToolError, match="left no directory"):
+        disarm(moved)
+
+
+@pytest.mark.parametrize("left", ["x", "", "-1\n", "0\n0\n", "1" * 5000])
+def test_a_status_that_is_none(tmp_path: Path, left: str) -> None:
+    (tmp_path / "status").write_text(left)
+    with pytest.raises(ToolError, match="does not tell how the script ended"):
+        status_of(told(tmp_path / "status"))
+
+
+def test_what_is_told_is_a_short_regular_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "status")
+    with pytest.raises(ToolError, match="no regular file"):
+        told(tmp_path / "status")
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    with pytest.raises(OSError, match="symbolic"):
+        told(tmp_path / "link")
+    (tmp_path / "long").write_bytes(b"xx")
+    monkeypatch.setattr(chroot, "MAX_METADATA_BYTES", 1)
+    with pytest.raises(ToolError, match="more than 1 bytes"):
+        told(tmp_path / "long")

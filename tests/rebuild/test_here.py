@@ -11,7 +11,7 @@ import pytest
 
 from pkggen.errors import Faults, InputError, PkggenError, ToolError
 from pkggen.rebuild import here
-from pkggen.rebuild.here import check_directory, check_here, needed_tools, run_here
+from pkggen.rebuild.here import check_directory, check_here, forget, needed_tools, run_here
 from pkggen.rebuild.layout import lay_out
 from pkggen.recipe.rebuild import rebuild_plan
 from pkggen.sources.cache import Cache
@@ -197,3 +197,29 @@ def test_it_is_said_when_the_network_stays(tmp_path: Path, monkeypatch: pytest.M
     lines: list[str] = []
     assert not run_here(plan, tmp_path, jobs=1, keep=False, progress=lines.append)
     assert "cannot take the network away" in lines[0]
+
+
+def test_no_file_behind_a_link_is_removed(tmp_path: Path) -> None:
+    plan = plan_of(make(tmp_path, (Package("root"),), built={"bin/root": b"x"}))
+    (tmp_path / "result").mkdir()
+    (tmp_path / "result/bin").symlink_to(tmp_path / "record/bin")
+    forget(plan, tmp_path / "result")
+    assert (tmp_path / "record/bin/root").exists()
+
+
+@pytest.mark.parametrize("name", ["p", "orb-build", "orb-build.lock"])
+def test_places_of_another_user_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    need_tools()
+    plan = plan_of(make(tmp_path, (Package("root"),), prefix=tmp_path / "p"))
+    plan = replace(plan, root=replace(plan.root, directory=str(tmp_path / "orb-build")))
+    (tmp_path / "orb-build.lock").mkdir()
+    (tmp_path / name).mkdir(exist_ok=True)
+    check_here(plan)
+    if os.geteuid() == 0:
+        os.chown(tmp_path / name, 12345, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    with pytest.raises(PkggenError, match="belongs to another user"):
+        check_here(plan)

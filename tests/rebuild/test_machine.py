@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 
+from pkggen.errors import ToolError
 from pkggen.rebuild.machine import read_machine, this_machine
 
 DEBIAN: Final = """\x1ekernel
@@ -87,3 +88,11 @@ def test_this_machine() -> None:
     assert machine.packages is not None
     found = {f"{one.name}={one.version}" for one in machine.packages}
     assert found == {line for line in asked.stdout.split() if not line.endswith("=")}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "\x1ekernel\n", "\x1ekernel\nLinux\n", "\x1ekernel\nFreeBSD\nx\n"]
+)
+def test_what_no_machine_says(text: str) -> None:
+    with pytest.raises(ToolError, match="does not tell what it is"):
+        read_machine(text)

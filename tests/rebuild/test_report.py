@@ -221,3 +221,22 @@ def test_what_a_record_holds_cannot_steer_the_terminal(tmp_path: Path) -> None:
     report = report_of(tmp_path, b"a", b"b")
     evil = replace(report, compilers=(("cc", "\x1b[2J"),))
     assert "\x1b" not in "\n".join(describe(evil))
+
+
+@pytest.mark.parametrize("link", ["bin", "bin/root"])
+def test_a_link_is_no_built_file(tmp_path: Path, link: str) -> None:
+    made = make(tmp_path, (Package("root"),), built={"bin/root": b"x"})
+    place = tmp_path / "result" / link
+    place.parent.mkdir(parents=True)
+    place.symlink_to(made.record / link)
+    record = made.read()
+    report = compare(
+        record,
+        rebuild_plan(record),
+        HERE,
+        result=tmp_path / "result",
+        originals=tmp_path / "recorded",
+        offline=True,
+        environment={"PATH": PATH},
+    )
+    assert [file.found for file in report.files] == [None]

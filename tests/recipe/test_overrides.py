@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import Final
 
 import pytest
@@ -53,6 +54,47 @@ def place_of(fault: PkggenError) -> tuple[int, int]:
     assert isinstance(fault.where, Place)
     assert fault.where.file == "pkggen.yaml"
     return fault.where.line, fault.where.column
+
+
+def test_rendered_is_what_holds_for_one_job() -> None:
+    everything = read(FULL)
+    stated = everything.of("dns-primary-git")
+    again = read(everything.rendered("dns-primary-git"))
+    assert again.maintainer == stated.maintainer
+    assert again.packages == (("dns-primary-git", replace(stated, maintainer=None)),)
+    assert read(everything.rendered("other")) == Overrides(
+        maintainer=everything.maintainer, packages=(("other", PackageOverrides(name="other2")),)
+    )
+    assert read(everything.rendered("none")) == Overrides(maintainer=everything.maintainer)
+    assert read(Overrides().rendered("none")) == Overrides()
+
+
+def test_keys_can_be_seen() -> None:
+    (fault,) = faults_of('packages: {"a\\x85": {}}')
+    assert fault.message == "'a\\x85' has characters that cannot be seen"
+    assert place_of(fault) == (1, 12)
+
+
+KEYS: Final = st.text(min_size=1).filter(str.isprintable)
+
+
+@given(
+    KEYS,
+    st.dictionaries(KEYS, st.just("MIT"), min_size=1),
+    st.sampled_from(["no", "123", "0x1f", "1e3", "null"]),
+)
+def test_rendered_is_read_as_it_was(job: str, licences: dict[str, str], name: str) -> None:
+    stated = PackageOverrides(
+        name=name,
+        version="1.20",
+        description="Server: #1 of *all*",
+        licences=tuple(licences.items()),
+    )
+    maintainer = Maintainer(
+        name="Jane Doe", email="jane@example.org", nixpkgs="null", github="007", github_id=7
+    )
+    whole = Overrides(maintainer=maintainer, packages=((job, stated),))
+    assert read(whole.rendered(job)) == whole
 
 
 @pytest.mark.parametrize("number", ["1234567", '"1234567"'])
@@ -164,7 +206,7 @@ def test_all_faults_are_reported_together() -> None:
         (b"a: \xff", "not UTF-8 at byte 3"),
         (b"a: \x01", "control characters"),
         (b"#" * (MAX_BYTES + 1), "more than"),
-        (b"[" * 20_000, "nested too deeply"),
+        (b"[" * 5_000, "nested too deeply"),
     ],
 )
 def test_what_is_no_text_at_all(data: bytes, message: str) -> None:
@@ -230,3 +272,21 @@ def test_web_urls(url: str) -> None:
 )
 def test_no_web_urls(url: str) -> None:
     assert web_url(url) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [r'a: "\UFFFFFFFF"', r'a: "\U00110000"', f"%YAML {'1' * 5000}.1\n---\na: b"],
+    ids=["overflow", "no character", "digits"],
+)
+def test_escapes_and_directives_that_yaml_cannot_take(text: str) -> None:
+    with pytest.raises(InputError, match="it is not YAML"):
+        read_overrides(text.encode(), "pkggen.yaml")
+
+
+def test_aliases_of_large_mappings_do_not_multiply() -> None:
+    many = ", ".join(f"k{i}: MIT" for i in range(600))
+    packages = "".join(f"  p{i}: {{licences: *x}}\n" for i in range(100))
+    text = f"packages:\n  p: {{licences: &x {{{many}}}}}\n{packages}"
+    with pytest.raises(InputError, match="more than 50000 keys, counted again at each alias"):
+        read_overrides(text.encode(), "pkggen.yaml")

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pkggen.errors import Faults, PkggenError
+from pkggen.errors import Faults, PkggenError, VerificationError
 from pkggen.opam.switch import read_switch
 from pkggen.recipe.plan import RebuildPlan, Runtime, as_json
-from pkggen.recipe.rebuild import TARGETS, rebuild_plan
+from pkggen.recipe.rebuild import ORB_BUILD, rebuild_plan
 from pkggen.record.open import open_record
 from tests.rebuild.made import EXAMPLE, Package, make
 
@@ -137,35 +137,6 @@ def test_commands_are_evaluated(tmp_path: Path) -> None:
         (("empty",), (), ()),
         ((Runtime.JOBS,),),
     )
-
-
-@pytest.mark.parametrize(
-    ("target", "expected"),
-    [
-        ("record", "make linux debian debian 12 x86_64"),
-        ("debian", "make linux debian debian 12 x86_64"),
-        ("freebsd", "gmake freebsd freebsd bsd 1401000 x86_64"),
-        ("nixos", "make linux nixos nixos 26.05 x86_64"),
-    ],
-)
-def test_variables_of_the_target(target: str, expected: str, tmp_path: Path) -> None:
-    names = "make os os-distribution os-family os-version arch"
-    record = record_of(tmp_path, Package("root", f"build: [[{names}]]"))
-    (command,) = rebuild_plan(record, target).root.package.commands
-    assert " ".join(str(part) for word in command for part in word) == expected
-
-
-def test_every_target_is_tried() -> None:
-    assert set(TARGETS) == {"debian", "freebsd", "nixos"}
-
-
-def test_ocaml_says_what_its_config_file_would(tmp_path: Path) -> None:
-    build = 'build: [["%{ocaml:native}%" "%{ocaml:preinstalled}%" "%{ocaml:stubsdir}%"]]'
-    for compiler, preinstalled in (("ocaml-base-compiler", "false"), ("ocaml-system", "true")):
-        packages = (Package("ocaml"), Package(compiler), Package("root", build))
-        (command,) = plan_of(tmp_path, *packages).root.package.commands
-        stubs = (PREFIX, "/lib/ocaml/stublibs:", PREFIX, "/lib/ocaml")
-        assert command == (("true",), (preinstalled,), stubs)
 
 
 def test_settings_are_kept_for_all_that_depend_in_opams_order(tmp_path: Path) -> None:
@@ -365,22 +336,6 @@ def test_prefixes_that_scripts_stumble_over(prefix: str, tmp_path: Path) -> None
     assert "no usable PREFIX" in fault
 
 
-def test_a_record_of_an_unknown_system(tmp_path: Path) -> None:
-    made = make(tmp_path, (Package("root", "build: [os]"),))
-    recorded = made.record / "build-environment"
-    recorded.write_text(recorded.read_text().replace("\nOS_VERSION=12", ""))
-    record = made.read()
-    assert faults_of(record) == ["build-environment does not record OS_VERSION"]
-    assert rebuild_plan(record, "debian").root.package.commands == ((("linux",),),)
-
-
-def test_arch_was_not_always_recorded(tmp_path: Path) -> None:
-    made = make(tmp_path, (Package("root", "build: [arch]"),))
-    recorded = made.record / "build-environment"
-    recorded.write_text(recorded.read_text().replace("\nARCH=x86_64", ""))
-    assert rebuild_plan(made.read()).root.package.commands == ((("x86_64",),),)
-
-
 # Results and real records
 
 
@@ -435,3 +390,24 @@ def test_the_example_is_planned(tmp_path: Path) -> None:
     assert read_switch((EXAMPLE / "record/opam-switch").read_bytes(), "x").root.name == (
         plan.root.package.name
     )
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["bin:/usr/bin", ":/usr/bin", "/usr/bin:", ".", "/usr/../tmp", "/nonexistent/prefix/bin:/bin",
+     ORB_BUILD, "/bin\t"],
+)  # fmt: skip
+def test_a_path_that_leads_to_what_is_built_is_refused(tmp_path: Path, path: str) -> None:
+    record = record_of(tmp_path, Package("root"), PATH=path)
+    assert faults_of(record) == [f"build-environment records no usable PATH: {path!r}"]
+
+
+def test_build_hashes_that_change_before_they_are_used(tmp_path: Path) -> None:
+    made = make(tmp_path, (Package("root"),))
+    place = made.record / "root.build-hashes"
+    place.write_text(f'added: "bin/x" {{"F:{MD5_OF_X}"}}')
+    record = made.read()
+    assert "bin/x" in {one.path for one in rebuild_plan(record).expected}
+    place.write_text(f'added: "bin/y" {{"F:{MD5_OF_X}"}}')
+    with pytest.raises(VerificationError, match="changed since it was read"):
+        rebuild_plan(record)

@@ -147,7 +147,7 @@ def opams_answer(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[s
     if shutil.which("opam") is None:
         pytest.skip("the oracle opam is missing: apt-get install opam")
     home = tmp_path_factory.mktemp("oracle")
-    contents = random_files(250)
+    contents = random_files(100)
     for name, data in contents.items():
         (home / f"{name}.in").write_bytes(data)
     names = " ".join(f'"{name}"' for name in contents)
@@ -190,7 +190,7 @@ def test_substitution_does_what_opam_does(
     awk: str, opams_answer: tuple[Path, dict[str, bytes]]
 ) -> None:
     home, expected = opams_answer
-    contents = random_files(250)
+    contents = random_files(100)
     found = substituted(home, contents, awk_or_skip(awk))
     different = {
         contents[name]: (found[name], expected[name])

@@ -11,12 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pkggen.errors import Faults, InputError
+from pkggen.errors import Faults
 from pkggen.recipe.build import image_recipe
 from pkggen.recipe.overrides import Overrides
 from pkggen.recipe.service import (
-    HARDENING,
-    SECTOR_SIZES,
     Block,
     Configuration,
     Network,
@@ -24,13 +22,12 @@ from pkggen.recipe.service import (
     Service,
     after,
     before,
-    clashes,
     command_line,
-    faults,
     guest_line,
     service,
     shortened,
 )
+from pkggen.recipe.service_faults import clashes, faults
 from pkggen.record.assemble import assemble
 from pkggen.record.directory import read_directory
 from pkggen.record.model import Solo5Device
@@ -199,86 +196,6 @@ def test_long_names_that_begin_alike() -> None:
     assert shortened("dns-primary", 9) == "dns-9702a"
 
 
-def configured(**changes: object) -> Configuration:
-    return replace(FULL, **changes)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("configuration", "messages"),
-    [
-        (FULL, []),
-        (
-            configured(networks=FULL.networks[:1], blocks=()),
-            [
-                "the image wants the network device `in`, which is not configured",
-                "the image wants the block device `data`, which is not configured",
-            ],
-        ),
-        (
-            configured(
-                networks=(*FULL.networks, Network(device="data", tap="x")),
-                blocks=(*FULL.blocks, Block(device="in", file="/x")),
-            ),
-            [
-                "the image has no network device `data`; it has in, out",
-                "the image has no block device `in`; it has data",
-            ],
-        ),
-        *(
-            (
-                configured(memory=memory),
-                [f"the memory `{memory}` is not a whole number of MB from 1"],
-            )
-            for memory in ("", "0", "-1", "32M", "3.2", " 32", "032", "12345678", "\u0663")
-        ),
-        *(
-            (
-                configured(blocks=(Block(device="data", file="/x", sector_size=size),)),
-                [
-                    (
-                        f"the sector size `{size}` of the block device `data` is not a power of two"
-                        " from 512 to 32768"
-                    )
-                ],
-            )
-            for size in ("256", "513", "65536", "", "4k")
-        ),
-    ],
-)
-def test_faults(configuration: Configuration, messages: list[str]) -> None:
-    found = list(faults(DNS, configuration))
-    assert [fault.message for fault in found] == messages
-    assert all(isinstance(fault, InputError) and fault.where == "dns-primary" for fault in found)
-
-
-def test_an_image_without_devices_has_none() -> None:
-    bare = replace(DNS, networks=(), blocks=())
-    configuration = Configuration(networks=(Network(device="in", tap="x"),))
-    assert [fault.message for fault in faults(bare, configuration)] == [
-        "the image has no network device `in`; it has none"
-    ]
-
-
-@pytest.mark.parametrize("size", SECTOR_SIZES)
-def test_sector_sizes(size: str) -> None:
-    block = Block(device="data", file="/x", sector_size=size)
-    assert not list(faults(DNS, configured(blocks=(block,))))
-
-
-def test_clashes_within_and_between() -> None:
-    other = configured(
-        networks=(
-            Network(device="in", tap="tap2", mac="02:00:00:00:00:0A"),
-            Network(device="out", tap="tap2", mac="02:00:00:00:00:0a"),
-        )
-    )
-    assert [fault.message for fault in clashes({"web": other, "dns": FULL})] == [
-        "the tap `tap2` is shared by web.in, web.out",
-        "the MAC address `02:00:00:00:00:0a` is shared by web.in, web.out",
-        "the file `/srv/data` is shared by dns.data, web.data",
-    ]
-
-
 def test_variables_have_one_name_per_meaning() -> None:
     names = [variable.name for variable in DNS.variables]
     assert names == [
@@ -302,13 +219,3 @@ def test_what_a_tender_gets_of_its_host() -> None:
     assert {s.name for s in DNS.hardening} - {s.name for s in spt.hardening} == {
         "MemoryDenyWriteExecute"
     }
-
-
-def test_hardening_is_stated_once_and_explained() -> None:
-    names = [setting.name for setting in HARDENING]
-    assert len(set(names)) == len(names)
-    # Both tenders assert that personality(0xffffffff) works (Solo5 spt_core.c, hvt_kvm.c).
-    assert "LockPersonality" not in names
-    for setting in HARDENING:
-        assert setting.reason.endswith(".")
-        assert re.fullmatch(r"[A-Za-z0-9@_ -]*", setting.value)

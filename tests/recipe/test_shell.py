@@ -34,7 +34,7 @@ def texts(excluded: str) -> tuple[str, ...]:
     found = [text for text in NASTY if not set(excluded) & set(text)]
     alphabet = st.characters(exclude_characters=excluded, exclude_categories=["Cs"])
 
-    @settings(max_examples=2500, database=None, derandomize=True, deadline=None)
+    @settings(max_examples=400, database=None, derandomize=True)
     @given(st.text(alphabet))
     def collect(text: str) -> None:
         found.append(text)
@@ -61,7 +61,7 @@ def output(argv: tuple[str, ...], script: str, directory: Path) -> bytes:
 @pytest.mark.parametrize("argv", SHELLS, ids=" ".join)
 def test_words_are_read_back(argv: tuple[str, ...], tmp_path: Path) -> None:
     found = texts("\0")
-    assert len(found) > 2000
+    assert len(found) > 400
     script = "".join(f"printf '%s\\000' {shell.word(text)}\n" for text in found)
     assert output(argv, script, tmp_path).split(b"\0")[:-1] == [text.encode() for text in found]
 
@@ -77,7 +77,7 @@ def test_holes_are_filled_and_never_split(argv: tuple[str, ...], tmp_path: Path)
 @pytest.mark.parametrize("argv", SHELLS, ids=" ".join)
 def test_lines_of_a_here_document_are_read_back(argv: tuple[str, ...], tmp_path: Path) -> None:
     found = texts("\0\n")
-    assert len(found) > 2000
+    assert len(found) > 400
     lines = "".join(f"{shell.here_document_line((f'x={text}',))}\n" for text in found)
     script = f"cat <<END\n{lines}END\n"
     assert output(argv, script, tmp_path) == "".join(f"x={text}\n" for text in found).encode()

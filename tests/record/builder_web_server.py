@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from pkggen.web import Patience
 from tests.conftest import ENVIRONMENT, SWITCH, SYSTEM_PACKAGES
 
 if TYPE_CHECKING:
@@ -26,6 +27,14 @@ if TYPE_CHECKING:
 OLD_UUID = "11111111-1111-4111-8111-111111111111"
 NEW_UUID = "22222222-2222-4222-8222-222222222222"
 BSD_UUID = "33333333-3333-4333-8333-333333333333"
+QUICK = Patience(
+    connect_seconds=1,
+    silence_seconds=1,
+    grace_seconds=0.4,
+    bytes_per_second=1e9,
+    retries=1,
+    pause_seconds=0.01,
+)
 
 
 @dataclass

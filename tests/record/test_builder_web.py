@@ -14,11 +14,11 @@ from pkggen.record.assemble import assemble
 from pkggen.record.builder_web import read_builder_web
 from pkggen.record.query import parse_query
 from pkggen.record.web import redirect_target
-from pkggen.web import Patience
 from tests.record.builder_web_server import (
     BSD_UUID,
     NEW_UUID,
     OLD_UUID,
+    QUICK,
     Build,
     BuilderWeb,
     Handler,
@@ -31,16 +31,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pkggen.record.model import Record
+    from pkggen.web import Patience
     from tests.conftest import MakeImage
-
-QUICK = Patience(
-    connect_seconds=1,
-    silence_seconds=1,
-    grace_seconds=0.4,
-    bytes_per_second=1e9,
-    retries=1,
-    pause_seconds=0.01,
-)
 
 
 class Get(Protocol):

@@ -211,3 +211,8 @@ def test_the_real_files_hold_what_their_directories_hold(
     assert left.switch.root == right.switch.root
     assert left.started is not None
     assert (left.job, left.platform, left.started.year) == (name, "debian-12", 2026)
+
+
+def test_a_status_of_thousands_of_digits_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="a value of more than 16 bytes"):
+        parsed(tmp_path, full({}, result=(0, univ.Integer(1 << 30_000))))

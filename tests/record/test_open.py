@@ -47,6 +47,10 @@ def test_a_name_is_asked_of_the_server(opened: Open, monkeypatch: pytest.MonkeyP
     with pytest.raises(DownloadError, match="the transfer failed") as caught:
         opened("hello", server="http://127.0.0.1:1")
     assert caught.value.where == "http://127.0.0.1:1/job/hello/build/latest"
+    assert caught.value.hint == "there is no path 'hello' here, so a server was asked for a build"
+    with pytest.raises(DownloadError, match="the transfer failed") as caught:
+        opened("http://127.0.0.1:1/job/hello")
+    assert caught.value.hint is None
 
 
 def test_the_platform_of_a_local_record(

@@ -6,14 +6,15 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pkggen.errors import Faults, InputError, PkggenError, VerificationError
-from pkggen.record.artifact import FileContent
+from pkggen.record import assemble
+from pkggen.record.artifact import FileContent, Measure, measure
 from pkggen.record.manifest import read_manifest
 from pkggen.record.saved import save
 from tests.conftest import REPOSITORY
@@ -281,3 +282,26 @@ JSON = st.recursive(
 def test_any_json_is_never_a_bug(document: object) -> None:
     with pytest.raises(PkggenError):
         read_manifest(json.dumps(document).encode(), "record.json")
+
+
+def test_a_key_that_is_given_twice(saved: Path, opened: Open) -> None:
+    place = saved / "record.json"
+    place.write_text(place.read_text().replace('"job":', '"job": "other",\n  "job":', 1))
+    with pytest.raises(InputError, match="the key 'job' is given twice"):
+        opened(saved)
+
+
+@pytest.mark.parametrize("name", ["opam-switch", "build-environment"])
+def test_metadata_that_changes_between_hash_and_use(
+    saved: Path, opened: Open, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def changing(file: BinaryIO, where: str, limit: int) -> Measure:
+        found = measure(file, where, limit)
+        if where.endswith(name):
+            with (saved / name).open("a") as more:
+                more.write("\n")
+        return found
+
+    monkeypatch.setattr(assemble, "measure", changing)
+    with pytest.raises(VerificationError, match="changed since it was read"):
+        opened(saved)

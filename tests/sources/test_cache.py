@@ -10,8 +10,9 @@ import pytest
 
 from pkggen.errors import InputError, ToolError, VerificationError
 from pkggen.opam.package import Checksum
-from pkggen.sources.cache import Cache, usable
+from pkggen.sources.cache import Cache
 from pkggen.sources.hashes import hash_stream
+from pkggen.sources.part import usable
 from tests.sources.make import checksum
 
 if TYPE_CHECKING:

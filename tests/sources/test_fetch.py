@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 IMPATIENT = Patience(
-    connect_seconds=2, silence_seconds=0.5, grace_seconds=1.5, retries=2, pause_seconds=0.01
+    connect_seconds=2, silence_seconds=0.5, grace_seconds=0.8, retries=2, pause_seconds=0.01
 )
 DATA = random.Random(1).randbytes(200_000)  # noqa: S311 - the same in every run
 
@@ -534,3 +534,43 @@ def test_a_cache_that_cannot_be_written(server: FileServer, tmp_path: Path) -> N
     wanted = source(DATA, server.add("/x", DATA))
     with pytest.raises(InputError, match="the cache cannot be used"):
         fetch([wanted], Cache(tmp_path / "file" / "cache"), choices())
+
+
+# Hostile framing
+
+
+@pytest.mark.parametrize(
+    "date",
+    ["Mon, 1 Jan 99999999999999999999 00:00:00 GMT", "Mon, 1 Jan 2020 00:00:00 +99999999999999999"],
+)
+def test_an_impossible_date_to_try_again(server: FileServer, cache: Cache, date: str) -> None:
+    url = server.add("/x", DATA)
+    server.faults["/x"].append(Fault(status=503, headers={"Retry-After": date}))
+    (got,) = fetch([source(DATA, url)], cache, choices())
+    assert got.path.read_bytes() == DATA
+
+
+def test_a_chunk_of_negative_length_is_not_all_that_ever_comes(
+    server: FileServer, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = server.add("/x", DATA)
+    headers = {"Transfer-Encoding": "chunked"}
+    server.always["/x"] = Fault(no_length=True, headers=headers, body=b"-1\r\n" + b"x" * 10_000_000)
+    monkeypatch.setattr("pkggen.sources.fetch.MAX_SOURCE_BYTES", 100_000)
+    with pytest.raises(DownloadError, match="longer than 100000 bytes"):
+        fetch([source(DATA, url)], cache, choices())
+
+
+def test_chunks_are_put_together(server: FileServer, cache: Cache) -> None:
+    url = server.add("/x", DATA)
+    body = b"%x\r\n%s\r\n1\r\n%s\r\n0\r\n\r\n" % (len(DATA) - 1, DATA[:-1], DATA[-1:])
+    headers = {"Transfer-Encoding": "chunked"}
+    server.always["/x"] = Fault(no_length=True, headers=headers, body=body)
+    (got,) = fetch([source(DATA, url)], cache, choices())
+    assert got.path.read_bytes() == DATA
+
+
+def test_addresses_of_files_that_no_system_can_have(cache: Cache) -> None:
+    far = source(DATA, f"file:///{'x' * 300}.tar", "file:///%00.tar")
+    with pytest.raises(DownloadError, match="there is no such file"):
+        fetch([far], cache, choices(offline=True))

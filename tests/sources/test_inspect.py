@@ -276,3 +276,10 @@ def test_an_encrypted_zip(tmp_path: Path) -> None:
     data[data.index(b"PK\x01\x02") + 8] |= 1
     with pytest.raises(InputError, match="is encrypted"):
         check(tmp_path, bytes(data), ".zip")
+
+
+def test_paths_of_hostile_depth(tmp_path: Path) -> None:
+    place = tmp_path / "a.tar"
+    place.write_bytes(tar(member("a/" * 200_000 + "b")))
+    with pytest.raises(InputError, match="has a path of more than 4096 characters"):
+        inspect_archive(place, ".tar", "a.tar")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import tarfile
 import zipfile
 from typing import TYPE_CHECKING
@@ -87,3 +88,13 @@ def test_only_what_is_in_the_cache_counts(tmp_path: Path) -> None:
     )
     found = cached_licences(collect_sources(switch), cache)
     assert found == {Use("vendored", "r", "there"): ("ISC",)}
+
+
+def test_a_damaged_archive_is_no_bug(tmp_path: Path) -> None:
+    noise = random.Random(1).randbytes(50_000)  # noqa: S311 - the same in every run
+    place = tar(tmp_path / "a", {"a/x": noise, "a/a.opam": ISC}, "w:xz")
+    data = bytearray(place.read_bytes())
+    data[30_000:30_040] = b"\xff" * 40
+    place.write_bytes(data)
+    with pytest.raises(InputError, match="the archive cannot be read"):
+        stated_licences(place, "a")

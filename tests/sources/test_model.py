@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -268,3 +269,11 @@ def test_a_real_record_of_a_local_checkout(records: Path) -> None:
     (file,) = (records / "public").glob("xiaoxiangmoe*")
     with pytest.raises(InputError, match=r"ocaml-helloworld: git\+file:.* only the machine"):
         collect_sources(read_switch(file.read_bytes(), file.name))
+
+
+def test_many_sources_are_named_in_linear_time() -> None:
+    many = [Package(f"p{i}", f"https://a.bc/{i}.tar", (f"sha256={i:064x}",)) for i in range(10_000)]
+    switch = export(*many)
+    began = time.process_time()
+    assert len(collect_sources(switch)) == len(many)
+    assert time.process_time() - began < 2.5

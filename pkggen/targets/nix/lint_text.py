@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import TYPE_CHECKING, Final
 
 from pkggen.errors import InputError, Place
@@ -191,7 +190,7 @@ class File:
     def single_tokens(self) -> Iterator[Finding]:
         """Yield URLs without quotes, and escapes that mean nothing."""
         opened: list[str] = []
-        for token, behind in zip(self.tokens, (*self.tokens[1:], None), strict=True):
+        for token, behind in zip_longest(self.tokens, self.tokens[1:]):
             if token.kind is Kind.OPEN:
                 opened.append(token.text)
             elif token.kind is Kind.CLOSE:
@@ -270,6 +269,6 @@ def _is_sri(value: str, name: str) -> bool:
     algorithm, _, digest = value.partition("-")
     try:
         size = len(base64.b64decode(digest, validate=True))
-    except binascii.Error:
+    except ValueError:
         return False
     return size == _HASH_BYTES.get(algorithm) and name in {"hash", "outputHash", algorithm}

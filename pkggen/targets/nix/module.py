@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 from pkggen import templating
 from pkggen.recipe import service
+from pkggen.recipe.hardening import HARDENING
 from pkggen.targets.nix import names, quote
 from pkggen.tree import SEAL, TextFile, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from pkggen.recipe.hardening import Setting
 
 MODULE: Final = "module.nix"
 NIXOS_TEST: Final = "nixos-test.nix"
@@ -54,8 +57,8 @@ def _quoted() -> dict[str, object]:
         "sector_sizes": quote.Nix(" ".join(service.SECTOR_SIZES)),
         "run_with_file": quote.string(service.RUN_WITH_FILE),
         "create_block": quote.string(service.CREATE_BLOCK),
-        "hardening": [_setting(s) for s in service.HARDENING if not s.hvt_only],
-        "hvt_hardening": [_setting(s) for s in service.HARDENING if s.hvt_only],
+        "hardening": [_setting(s) for s in HARDENING if not s.hvt_only],
+        "hvt_hardening": [_setting(s) for s in HARDENING if s.hvt_only],
     }
 
 
@@ -63,5 +66,5 @@ def _words(texts: Iterable[str]) -> quote.Nix:
     return quote.Nix(" ".join(quote.string(text) for text in texts))
 
 
-def _setting(setting: service.Setting) -> dict[str, quote.Nix]:
+def _setting(setting: Setting) -> dict[str, quote.Nix]:
     return {"name": quote.attribute(setting.name), "value": quote.string(setting.value)}

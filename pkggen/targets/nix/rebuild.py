@@ -41,6 +41,8 @@ CARRIED: Final = "carried"
 _STORE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,199}")
 _ADDRESS: Final = re.compile(r"https?://[!-~]+")
 _INPUT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)*")
+_RENAMED: Final = {"pkgconfig": "pkg-config"}
+"""Attributes that old records know by names that nixpkgs has given up."""
 _WRITABLE: Final = ("/tmp/", "/build/")  # noqa: S108 - all that a build in Nix can write to
 _COMPILER: Final = re.compile(r"binutils|gcc(-[0-9]+)?|clang(-[0-9]+)?|libc6-dev|linux-libc-dev")
 
@@ -205,7 +207,7 @@ def _faults(recipe: ImageRecipe, plan: RebuildPlan, inputs: Inputs) -> Iterator[
                 f"a package asks for the system package {name!r}, which is no name in nixpkgs",
                 where=plan.job,
             )
-        elif first in {"lib", "fixedOutput", names.attribute(recipe.name)}:
+        elif first in {"lib", "fixedOutput", "buildJobs", names.attribute(recipe.name)}:
             yield InputError(
                 f"a package asks for the system package {name}, which means something else here",
                 where=plan.job,
@@ -217,7 +219,8 @@ def _quoted(
     recipe: ImageRecipe, plan: RebuildPlan, inputs: Inputs, host: Iterable[SystemPackage]
 ) -> dict[str, object]:
     """Return the values of the template: each quoted for its one place there."""
-    asked = {name.partition(".")[0] for name in (*inputs.switch, *inputs.root)}
+    every = (*inputs.switch, *inputs.root)
+    asked = {_RENAMED.get(name, name).partition(".")[0] for name in every}
     arguments = names.REBUILD_ARGUMENTS | asked
     origin = recipe.provenance.origin
     header = (
@@ -249,4 +252,5 @@ def _quoted(
 
 
 def _inputs(attributes: Iterable[str]) -> quote.Nix:
-    return quote.listing([quote.Nix(name) for name in attributes], indent=2)
+    names_now = sorted({_RENAMED.get(name, name) for name in attributes})
+    return quote.listing([quote.Nix(name) for name in names_now], indent=2)

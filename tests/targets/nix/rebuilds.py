@@ -62,7 +62,11 @@ class Packaged:
         served = " ".join(
             f"{quote.string(url)} = {quote.string(file)};" for url, file in self.urls.items()
         )
-        other = "" if compiler is None else f"compiler = {quote.string(str(compiler))};"
+        other = (
+            ""
+            if compiler is None
+            else (f"compiler = builtins.path {{ path = {quote.string(str(compiler))}; }};")
+        )
         package = quote.string(str(self.directory / "package.nix"))
         return (
             f"((import {quote.string(str(STAND_IN))} {{ urlMap = {{ {served} }}; {other} }})"
@@ -77,10 +81,10 @@ def serve(nix: Nix, data: bytes) -> str:
     return file.as_uri()
 
 
-def recipe_for(record: Record) -> ImageRecipe:
-    """Return a recipe for a record whose image `bin/root` is none of Solo5."""
+def recipe_for(record: Record, path: str = "bin/root") -> ImageRecipe:
+    """Return a recipe for a record whose image is none of Solo5."""
     hello = image_recipe(assemble(read_directory(EXAMPLE / "record", "hello")), Overrides(), {})
-    image = next(one for one in record.artifacts if str(one.path) == "bin/root")
+    image = next(one for one in record.artifacts if str(one.path) == path)
     return replace(hello, name="root", image=image)
 
 
@@ -109,16 +113,19 @@ def packaged(
     recipe: ImageRecipe | None = None,
     pins: Mapping[str, Pin] | None = None,
 ) -> Packaged:
-    """Write the package of a record whose sources with a sha256 are in a download cache."""
-    recipe, rebuild = tree_of(record, recipe, pins)
-    shutil.rmtree(root, ignore_errors=True)
-    write(image_tree(recipe, nixpkgs=False, rebuild=rebuild), root)
-    urls = {}
+    """Write the package of a record whose sources are in a download cache."""
+    urls, found = {}, {}
     for source in rebuild_plan(record).sources:
         for checksum in source.checksums:
             file = mirror / checksum.kind / checksum.digest[:2] / checksum.digest
             if file.exists():
-                urls[source.urls[0]] = serve(nix, file.read_bytes())
+                data = file.read_bytes()
+                urls[source.urls[0]] = serve(nix, data)
+                digest = hashlib.sha256(data).hexdigest()
+                found[source.file_name] = Pin(sha256=digest, commit=None, nar=None)
+    recipe, rebuild = tree_of(record, recipe, found if pins is None else pins)
+    shutil.rmtree(root, ignore_errors=True)
+    write(image_tree(recipe, nixpkgs=False, rebuild=rebuild), root)
     directory = root / next(root.rglob("package.nix")).parent.relative_to(root)
     return Packaged(directory.resolve(), urls)
 

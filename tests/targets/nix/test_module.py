@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from pkggen.recipe.hardening import HARDENING
 from pkggen.recipe.service import (
-    HARDENING,
     Block,
     Command,
     Configuration,
@@ -24,10 +24,9 @@ from pkggen.recipe.service import (
     Service,
     after,
     before,
-    clashes,
     command_line,
-    faults,
 )
+from pkggen.recipe.service_faults import clashes, faults
 from pkggen.targets.nix import quote
 from pkggen.targets.nix.module import module_tree
 from pkggen.tree import write

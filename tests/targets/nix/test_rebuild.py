@@ -6,9 +6,11 @@ import base64
 import hashlib
 import io
 import json
+import re
 import shutil
 import subprocess
 import tarfile
+import tempfile
 import time
 import zipfile
 from dataclasses import replace
@@ -22,6 +24,8 @@ from pkggen.errors import Faults, InputError
 from pkggen.recipe.plan import Expected
 from pkggen.recipe.rebuild import rebuild_plan
 from pkggen.record.artifact import FileContent
+from pkggen.record.assemble import assemble
+from pkggen.record.directory import read_directory
 from pkggen.record.model import Artifact, Environment
 from pkggen.sources.git import fetch_git
 from pkggen.targets.nix.lint import entries, lint
@@ -29,6 +33,10 @@ from pkggen.targets.nix.rebuild import Inputs, Pin, rebuild_tree
 from pkggen.targets.nix.render import image_tree
 from pkggen.tree import TextFile, Tree, is_sealed, write
 from tests.rebuild.made import EXAMPLE, Made, Package, archive, example, make
+from tests.rebuild_oracle.debian import tarballs
+from tests.rebuild_oracle.oracle import missing_tools, new_world
+from tests.rebuild_oracle.test_real_sources import JOBS, LIBRARIES, OWN_COMPILER, VAULT, VENDORED
+from tests.rebuild_oracle.test_synthetic import PACKAGES, ROOTS
 from tests.targets.nix.rebuilds import (
     IMAGE_SHA256,
     Packaged,
@@ -43,7 +51,11 @@ from tests.targets.nix.rebuilds import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.conftest import CheckGolden
+    from tests.rebuild_oracle.debian import Tarball
+    from tests.rebuild_oracle.oracle import VendoredRoot, World
     from tests.targets.nix.conftest import MakeRecipe, Nix
 
 GOLDEN: Final = Path(__file__).resolve().parent / "golden/rebuild"
@@ -157,7 +169,7 @@ def test_a_wrong_hash_of_a_source(nix: Nix, built: Packaged) -> None:
     text = deps.read_text()
     assert text.count("sha256-4") == 1
     deps.write_text(text.replace("sha256-4", "sha256-5"))
-    error = nix.build(built.expression(), status=100)
+    error = nix.build(built.expression(), status=102)
     assert "error: hash mismatch in fixed-output derivation" in error
     assert "got:    sha256-4" in error
 
@@ -182,10 +194,29 @@ def test_the_fixed_output_variant(nix: Nix, built: Packaged, other_compiler: Pat
     assert nix.run("nix-store", "--query", "--references", output) == ""
     root = built.directory / "root.sh"
     root.write_text(root.read_text().replace("run make ", "run false "))
-    assert "hello-unikernel.1.0.0 failed" in nix.build(built.expression(wanted), status=100)
+    assert "hello-unikernel.1.0.0 failed" in nix.build(built.expression(wanted), status=1)
     root.write_text(root.read_text().replace("run false ", "run make "))
     error = nix.build(built.expression(wanted, other_compiler), status=102)
     assert "error: hash mismatch in fixed-output derivation" in error
+
+
+def test_only_nixpkgs_own_variables_reach_the_steps(nix: Nix, tmp_path: Path) -> None:
+    step = "env | sed -n 's/=.*//p' | grep -c -e ^NIX_STORE -e ^rebuild -e ^REBUILD >$0/bin/root"
+    made = make(
+        tmp_path,
+        [Package("root", f'install: ["sh" "-c" "{step}" "%{{prefix}}%"]')],
+        prefix=new_prefix(),
+        built={"bin/root": b"1\n"},
+    )
+    record = made.read()
+    package = packaged(nix, tmp_path / "tree", record, made.mirror, recipe=recipe_for(record))
+    assert image_in(nix.build(package.expression())).read_bytes() == b"1\n"
+
+
+def test_several_jobs_are_another_build(nix: Nix, built: Packaged) -> None:
+    output = nix.build(built.expression("rebuild.override { buildJobs = 2; }"))
+    assert sha256_of(image_in(output)) == IMAGE_SHA256
+    assert output != nix.build(built.expression())
 
 
 # A build that fails
@@ -386,6 +417,108 @@ def recorded_hash(name: str) -> str:
     record = Made(EXAMPLE / "record", EXAMPLE / "download-cache").read()
     found = [one for one in rebuild_plan(record).sources if one.file_name.startswith(name)]
     return found[0].checksums[0].digest
+
+
+# The record with every feature
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("root", ROOTS)
+def test_the_synthetic_record(
+    sandboxed_nix: Nix, synthetic: World, root: str, tmp_path: Path
+) -> None:
+    record = assemble(read_directory(synthetic.record(root, ROOTS[root]), root))
+    image = {"tool": "bin/tool", "sky": "bin/sky.bin", "plain": "bin/plain.bin"}[root]
+    recipe = recipe_for(record, image)
+    package = packaged(sandboxed_nix, tmp_path / "tree", record, synthetic.cache, recipe=recipe)
+    output = sandboxed_nix.build(package.expression(), timeout=600)
+    assert sha256_of(image_in(output)) == recipe.image.sha256
+    report = Path(output, "report").read_text()
+    assert report.count("\n  same     ") == len(rebuild_plan(record).expected)
+    assert sandboxed_nix.build(package.expression(), "--check", timeout=600) == output
+
+
+@pytest.mark.slow
+def test_the_synthetic_record_with_its_toolchain(
+    sandboxed_nix: Nix, synthetic: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if shutil.which("bwrap") is None:
+        pytest.skip("RECORDED TOOLCHAIN NOT TRIED: bwrap not found")
+    directory = synthetic.base / "tool.record"
+    if not directory.exists():
+        synthetic.record("tool")
+    # The machine of the test need not be up to date; its compilers are those of the release.
+    recorded = directory / "system-packages"
+    decisive = re.compile(r"(binutils|cpp|gcc|ocaml)[^=]*=.*")
+    kept = [line for line in recorded.read_text().splitlines() if decisive.fullmatch(line)]
+    recorded.write_text("\n".join(kept))
+    record = assemble(read_directory(directory, "tool"))
+    recipe = recipe_for(record, "bin/tool")
+    package = packaged(sandboxed_nix, tmp_path / "tree", record, synthetic.cache, recipe=recipe)
+    debian = "https://deb.debian.org/debian"
+    archives = (debian, f"{debian} bookworm-updates", f"{debian}-security bookworm-security")
+    options = [word for archive in archives for word in ("--archive", archive)]
+    output = str(package.directory / "toolchain.json")
+    if status := main(["toolchain", str(directory), *options, "-o", output]):
+        pytest.skip(f"RECORDED TOOLCHAIN NOT TRIED: status {status}: {capsys.readouterr().err}")
+    built = sandboxed_nix.build(package.expression("rebuild.withRecordedToolchain"), timeout=900)
+    assert sha256_of(image_in(built)) == recipe.image.sha256
+    report = Path(built, "report").read_text()
+    assert report.count("\n  same     ") == len(rebuild_plan(record).expected)
+
+
+@pytest.fixture(scope="module")
+def synthetic() -> Iterator[World]:
+    """Return the packages that have every feature, with a short path for their prefix."""
+    if missing := missing_tools():
+        pytest.skip(f"SYNTHETIC RECORD NOT TRIED: {', '.join(missing)} not found")
+    base = Path(tempfile.mkdtemp(prefix="oracle-"))
+    yield new_world(base, [PACKAGES], {})
+    shutil.rmtree(base)
+
+
+# Real sources
+
+
+@pytest.fixture(scope="module")
+def real() -> Iterator[World]:
+    """Return packages whose sources Debian has."""
+    if missing := missing_tools():
+        pytest.skip(f"REAL SOURCES NOT TRIED: {', '.join(missing)} not found")
+    base = Path(tempfile.mkdtemp(prefix="oracle-"))
+    downloads, _ = tarballs({*LIBRARIES, *VENDORED}, base / "apt")
+    (base / "packages").mkdir()
+    for name in OWN_COMPILER:
+        (base / "packages" / name).symlink_to(PACKAGES / name)
+    yield new_world(base, [base / "packages", PACKAGES.parent / "real"], downloads)
+    shutil.rmtree(base)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("root", "image", "wanted", "vendored"),
+    [
+        ("arith", "bin/arith", LIBRARIES, None),
+        ("vault", "bin/vault.bin", VENDORED, VAULT),
+    ],
+)
+def test_real_sources(  # noqa: PLR0917 - a case and its fixtures
+    sandboxed_nix: Nix,
+    real: World,
+    root: str,
+    image: str,
+    wanted: tuple[Tarball, ...],
+    vendored: VendoredRoot | None,
+    tmp_path: Path,
+) -> None:
+    if lacking := [one.package for one in wanted if one.name not in real.files]:
+        pytest.skip(f"REAL SOURCES NOT TRIED: the mirror does not have {', '.join(lacking)}")
+    record = assemble(read_directory(real.record(root, vendored, jobs=JOBS), root))
+    recipe = recipe_for(record, image)
+    package = packaged(sandboxed_nix, tmp_path / "tree", record, real.cache, recipe=recipe)
+    wanted_build = package.expression(f"rebuild.override {{ buildJobs = {JOBS}; }}")
+    output = sandboxed_nix.build(wanted_build, timeout=900)
+    assert sha256_of(image_in(output)) == recipe.image.sha256
 
 
 # The files
