@@ -50,11 +50,13 @@ def _quoted() -> dict[str, object]:
         "command_line_bytes": quote.number(service.COMMAND_LINE_BYTES),
         "solo5_with_abi_2": quote.file_name(service.SOLO5_WITH_ABI_2),
         "memory": quote.number(int(service.DEFAULT_MEMORY)),
-        "tenders": _words(service.TENDERS),
-        "restarts": _words(service.RESTARTS),
+        "tenders": _words(service.TENDERS, indent=2),
+        "restarts": _words(service.RESTARTS, indent=8),
         "restart": quote.string(service.RESTARTS[1]),
         "groups": quote.string("kvm"),
-        "sector_sizes": quote.Nix(" ".join(service.SECTOR_SIZES)),
+        "sector_sizes": quote.listing(
+            [quote.number(int(size)) for size in service.SECTOR_SIZES], indent=10
+        ),
         "run_with_file": quote.string(service.RUN_WITH_FILE),
         "create_block": quote.string(service.CREATE_BLOCK),
         "hardening": [_setting(s) for s in HARDENING if not s.hvt_only],
@@ -62,8 +64,8 @@ def _quoted() -> dict[str, object]:
     }
 
 
-def _words(texts: Iterable[str]) -> quote.Nix:
-    return quote.Nix(" ".join(quote.string(text) for text in texts))
+def _words(texts: Iterable[str], *, indent: int) -> quote.Nix:
+    return quote.listing([quote.string(text) for text in texts], indent=indent)
 
 
 def _setting(setting: Setting) -> dict[str, quote.Nix]:
