@@ -207,6 +207,12 @@ def sealed(text: str) -> str:
     return text.replace(SEAL, f"seal: {hashlib.sha256(data).hexdigest()[:16]}")
 
 
+def with_seal(script: str) -> str:
+    """Return a shell script with the placeholder `SEAL` below its `#!` and first comment."""
+    first, header, rest = script.split("\n", 2)
+    return f"{first}\n{header}\n# {SEAL}\n{rest}"
+
+
 def is_sealed(data: bytes) -> bool:
     """Tell whether `data` is a sealed text that nobody has changed since."""
     original, seals = _SEAL_PATTERN.subn(SEAL.encode(), data)

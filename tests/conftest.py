@@ -8,7 +8,7 @@ import struct
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import pytest
 from hypothesis import settings
@@ -22,6 +22,9 @@ from pkggen.tree import File, TextFile, Tree, write
 # A loaded machine takes long for an example now and then.
 settings.register_profile("pkggen", deadline=None)
 settings.load_profile("pkggen")
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
 
@@ -57,6 +60,18 @@ class MakeRecord(Protocol):
         *,
         saved: bool = True,
     ) -> Path: ...
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_nix_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the tools of Nix that pkggen itself asks away from the store of this machine."""
+    root = tmp_path_factory.mktemp("nix-of-tests")
+    (root / "conf").mkdir()
+    (root / "conf/nix.conf").write_text("build-users-group =\nsubstitute = false\n")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("CONF", "STORE", "STATE", "LOG"):
+            patch.setenv(f"NIX_{name}_DIR", str(root / name.lower()))
+        yield
 
 
 @pytest.fixture(scope="session")

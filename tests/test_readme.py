@@ -120,7 +120,7 @@ def test_the_tour_shows_what_it_promises(tour: Tour) -> None:
     sha256 = hashlib.sha256((tour.place / "examples/hello/record/bin/hello.hvt").read_bytes())
     assert sha256.hexdigest() in tour.out["pkggen show examples/hello/record"]
     assert (tour.place / "saved/record.json").is_file()
-    for name in (f"{HELLO}/package.nix", "overlay.nix", "default.nix"):
+    for name in (f"{HELLO}/package.nix", "overlay.nix", "default.nix", "module.nix"):
         assert (tour.place / "nix" / name).is_file()
     checked = [out for command, out in tour.out.items() if command.endswith("--check")]
     assert checked

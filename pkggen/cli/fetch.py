@@ -106,9 +106,9 @@ def progress(total: int) -> Iterator[Callable[[Event], None]]:
         task = bar.add_task("sources", total=total)
 
         def show(event: Event) -> None:
-            if event.kind in {"trouble", "failed"}:
+            if event.kind in {"trouble", "remark", "failed"}:
                 bar.console.print(Text(printable(_line(event))))
-            if event.kind != "trouble":
+            if event.kind not in {"trouble", "remark"}:
                 bar.update(task, advance=1, description=event.source.file_name)
 
         yield show
@@ -123,5 +123,7 @@ def _line(event: Event) -> str:
             return f"fetched  {name} ({event.size} bytes) from {event.detail}"
         case "trouble":
             return f"trouble  {name}: {event.detail}"
+        case "remark":
+            return f"remark   {name}: {event.detail}"
         case "failed":
             return f"failed   {name}"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from pkggen.errors import ToolError
 from pkggen.recipe.script import rebuild_script
-from pkggen.tree import CopiedFile, TextFile, Tree, write
+from pkggen.tree import CopiedFile, TextFile, Tree, with_seal, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -53,6 +53,7 @@ def lay_out(plan: RebuildPlan, fetched: Iterable[Fetched], directory: Path) -> N
         directory: Made when it is missing.
 
     Raises:
+        InputError: the script there was edited by hand.
         ToolError: the system refused to write.
     """
     got = {one.source.file_name: one for one in fetched}
@@ -65,8 +66,8 @@ def lay_out(plan: RebuildPlan, fetched: Iterable[Fetched], directory: Path) -> N
         )
         for carried in plan.carried
     }
-    files[PurePosixPath(SCRIPT)] = TextFile(script, executable=True)
-    write(Tree(files), directory, force=True)
+    files[PurePosixPath(SCRIPT)] = TextFile(with_seal(script), executable=True)
+    write(Tree(files), directory)
     distfiles = directory / DISTFILES
     try:
         distfiles.mkdir(exist_ok=True)

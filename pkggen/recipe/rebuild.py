@@ -224,6 +224,8 @@ class _Planner:
                 name=name, version=self.versions[name], after=after, source=None, placed=(),
                 substs=(), patches=(), inherits=(), environment=(), commands=(), exports=(),
             )  # fmt: skip
+        if package.url is not None and package.url.subpath is not None:
+            self.fault(f"{name} is in a directory of its source: {package.url.subpath}")
         scope = self.variables.scope(name)
         commands = [
             words

@@ -14,14 +14,16 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from pkggen.errors import DownloadError, InputError
+from pkggen.errors import DownloadError, InputError, ToolError
 from pkggen.opam.package import Checksum
 from pkggen.sources.part import PART_PREFIX, usable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pkggen.sources.cache import Cache
+    from pkggen.sources.git import GitTree
     from pkggen.sources.hashes import Hashes
     from pkggen.sources.model import Source
 
@@ -40,6 +42,8 @@ class Commit:
     """Of the tar."""
     commit: str
     """All 40 hexadecimal digits."""
+    remarks: tuple[str, ...] = ()
+    """What a user should know of a commit that was fetched just now."""
 
 
 def commit_checksum(source: Source, cache: Cache) -> Checksum | None:
@@ -72,6 +76,7 @@ def fetch_commit(source: Source, cache: Cache, *, local: bool = False) -> Commit
     Raises:
         InputError: the commit is ambiguous, or cannot be a safe tar.
         DownloadError: the server does not give the commit.
+        VerificationError: a tool of Nix has another hash for it.
         ToolError: git is missing or fails, or the disk is full.
     """
     from pkggen.sources.git import fetch_git  # noqa: PLC0415 - few records have git sources
@@ -83,9 +88,23 @@ def fetch_commit(source: Source, cache: Cache, *, local: bool = False) -> Commit
         tree = fetch_git(source.urls[0], source.commit, tar, name=_name(source), local=local)
         if not tree.commit.startswith(source.commit):
             raise DownloadError(f"git gave the commit {tree.commit}", where=str(source))
+        remarks = tuple(_remarks(tree))
         path, hashes = cache.add(tar)
         _note(source, cache, tree.commit, hashes.sha256)
-    return Commit(path=path, hashes=hashes, commit=tree.commit)
+    return Commit(path=path, hashes=hashes, commit=tree.commit, remarks=remarks)
+
+
+def _remarks(tree: GitTree) -> Iterator[str]:
+    from pkggen.sources.prefetch import confirm  # noqa: PLC0415 - few records have git sources
+
+    try:
+        confirm(tree)
+    except ToolError as error:
+        yield f"its hash is pkggen's alone: {error.message}"
+    if tree.converted:
+        yield f"a checkout writes other bytes for {', '.join(tree.converted)}"
+    if tree.lfs_pointers:
+        yield f"git-lfs keeps the content of {', '.join(tree.lfs_pointers)}"
 
 
 def _name(source: Source) -> str:

@@ -87,8 +87,8 @@ class Fetched:
 class Event:
     """Something that happened to a source."""
 
-    kind: Literal["cached", "fetched", "trouble", "failed"]
-    """`trouble` is an address that did not work while others are left."""
+    kind: Literal["cached", "fetched", "trouble", "remark", "failed"]
+    """`trouble` is an address that did not work while others are left; a `remark` is advice."""
     source: Source
     """The source."""
     detail: str
@@ -419,6 +419,8 @@ class _Fetcher:
             else:
                 origin = source.urls[0]
                 commit = fetch_commit(source, self._cache, local=is_loopback(origin))
+            for remark in commit.remarks:
+                self._progress(Event(kind="remark", source=source, detail=remark))
         except PkggenError as error:
             self._fail(source, [error])
             return

@@ -39,11 +39,27 @@ def broken(package: Path) -> None:
     package.write_text(text.replace("[ solo5 ]", "[solo5]").replace("strictDeps = true", "x = 1"))
 
 
+SOURCES: Final = ("--mirror", EXAMPLE.parent / "download-cache", "--offline")
+
+
 @needs_nix
-def test_our_output_is_clean(run: Run, output: Path) -> None:
-    ran = run("lint", "nix", output)
+@pytest.mark.parametrize(
+    ("options", "files"),
+    [
+        ((), {"package.nix"}),
+        (("--overlay",), {"module.nix", "nixos-test.nix", "overlay.nix", "default.nix"}),
+        (
+            ("--flake", "--rebuild", *SOURCES),
+            {"flake.nix", "module.nix", "rebuild.nix", "deps.json", "switch.sh", "root.sh"},
+        ),
+    ],
+)
+def test_all_our_output_is_clean(run: Run, options: tuple[object, ...], files: set[str]) -> None:
+    run("nix", EXAMPLE, "-o", "nix", *options)
+    assert files <= {path.name for path in (run.here / "nix").rglob("*")}
+    ran = run("lint", "nix", "nix")
     assert (ran.out, ran.err) == ("", "")
-    assert json.loads(run("lint", "nix", output, "--json").out) == {
+    assert json.loads(run("lint", "nix", "nix", "--json").out) == {
         "findings": [],
         "unchecked": [],
     }

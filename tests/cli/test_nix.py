@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tests.record.builder_web_server import BuilderWeb
 
 HELLO: Final = "pkgs/by-name/he/hello"
+OVERLAY: Final = ("default.nix", "module.nix", "nixos-test.nix", "overlay.nix")
 MAINTAINER: Final = "maintainer: {name: Jane Doe, email: jane@example.org, nixpkgs: janedoe}\n"
 
 
@@ -94,8 +95,7 @@ def test_a_failing_source_does_not_lose_the_others(
         switch.write(b"\n")
     ran = run("nix", saved, damaged, "./gone", other, "-o", "nix", "--overlay", code=4)
     assert list(contents(run.here / "nix")) == [
-        "default.nix",
-        "overlay.nix",
+        *OVERLAY,
         f"{HELLO}/package.nix",
         "pkgs/by-name/ot/other/package.nix",
     ]
@@ -131,7 +131,7 @@ def test_nothing_is_written_unless_wanted(run: Run, saved: Path, option: str) ->
     assert ("+++ b/flake.nix" in ran.out) is (option == "--diff")
     run("nix", saved, "-o", "nix", "--flake")
     before = snapshot(run.here / "nix")
-    assert set(before) == {"default.nix", "flake.nix", "overlay.nix", f"{HELLO}/package.nix"}
+    assert set(before) == {*OVERLAY, "flake.nix", f"{HELLO}/package.nix"}
     ran = run("nix", saved, "-o", "nix", "--flake", option)
     assert ("unchanged" in ran.out) is (option != "--diff")
     (run.here / "nix/flake.nix").unlink()
@@ -177,7 +177,7 @@ def test_json(run: Run, saved: Path) -> None:
     package, overlay = document["results"]
     assert package["files"][0]["diff"].startswith(f"--- /dev/null\n+++ b/{HELLO}/package.nix\n")
     assert overlay["source"] is None
-    assert [file["path"] for file in overlay["files"]] == ["default.nix", "overlay.nix"]
+    assert [file["path"] for file in overlay["files"]] == list(OVERLAY)
     assert not (run.here / "new").exists()
 
 

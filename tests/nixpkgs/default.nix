@@ -128,6 +128,15 @@ let
     dpkg = hostTool;
     opam-installer = hostTool;
     unzip = hostTool;
+    # Nothing is booted: what the test says is evaluated, and that is all.
+    testers.runNixOSTest =
+      {
+        name,
+        nodes,
+        testScript,
+      }:
+      assert builtins.isFunction nodes.machine;
+      runCommand "vm-test-run-${name}" { inherit testScript; } ''mkdir "$out"'';
     solo5 = runCommand "solo5" { elftool = ./solo5-elftool; } ''
       install -D "$elftool" "$out/bin/solo5-elftool"
     '';

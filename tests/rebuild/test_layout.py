@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pkggen.errors import ToolError
+from pkggen.errors import InputError, ToolError
 from pkggen.rebuild import layout
 from pkggen.recipe.rebuild import rebuild_plan
 from pkggen.sources.cache import Cache
@@ -59,10 +59,21 @@ def test_it_is_repaired_when_done_again(
     source = tmp_path / "distfiles" / fetched[0].source.file_name
     source.unlink()
     source.write_bytes(b"damaged")
-    (tmp_path / "rebuild.sh").write_text("edited")
     layout.lay_out(plan, fetched, tmp_path)
     assert (tmp_path / "rebuild.sh").read_bytes() == good
     assert source.samefile(fetched[0].path)
+
+
+def test_a_script_edited_by_hand_is_kept(
+    ready: tuple[RebuildPlan, tuple[Fetched, ...]], tmp_path: Path
+) -> None:
+    plan, fetched = ready
+    layout.lay_out(plan, fetched, tmp_path)
+    script = tmp_path / "rebuild.sh"
+    script.write_text(script.read_text().replace("set -eu", "set -eux"))
+    with pytest.raises(InputError, match=r"\+set -eu"):
+        layout.lay_out(plan, fetched, tmp_path)
+    assert "set -eux" in script.read_text()
 
 
 def test_sources_are_copied_where_they_cannot_be_linked(

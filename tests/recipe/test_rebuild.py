@@ -285,6 +285,10 @@ def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
         Package("branch", 'url { src: "git+https://pkggen.test/x.git#main" }'),
         Package("unsummed", 'url { src: "https://pkggen.test/x.tgz" }'),
         Package("local", 'url { src: "file:///home/me/x" }'),
+        Package(
+            "deep",
+            f'url {{ src: "https://pkggen.test/d.tgz" checksum: "md5={"0" * 32}" subpath: "sub" }}',
+        ),
         Package("setter", 'setenv: ["BAD-NAME" = "x"]'),
         Package("root"),
         PREFIX="relative",
@@ -298,6 +302,7 @@ def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
         "pinned to the branch or tag 'main'",
         "https://pkggen.test/x.tgz has no checksum",
         "is a directory of the machine",
+        "deep is in a directory of its source: sub",
         "setter sets a variable with the name 'BAD-NAME'",
         "no usable PREFIX: 'relative'",
     ):

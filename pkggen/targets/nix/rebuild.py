@@ -22,7 +22,7 @@ from pkggen.errors import InputError, raise_all
 from pkggen.recipe.script import SCRIPTS, carried_of, rebuild_script, sources_of
 from pkggen.recipe.versions import nix_version
 from pkggen.targets.nix import names, quote
-from pkggen.tree import SEAL, CopiedFile, TextFile, Tree
+from pkggen.tree import SEAL, CopiedFile, TextFile, Tree, with_seal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 REBUILD_FILE: Final = "rebuild.nix"
 DEPS_FILE: Final = "deps.json"
-TOOLCHAIN_FILE: Final = "toolchain.json"
 CARRIED: Final = "carried"
 
 _STORE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,199}")
@@ -119,7 +118,8 @@ def rebuild_tree(
     }
     parts: tuple[Part, ...] = ("switch", "root")
     for part in parts:
-        files[PurePosixPath(SCRIPTS[part])] = TextFile(_sealed(rebuild_script(plan, digests, part)))
+        script = rebuild_script(plan, digests, part)
+        files[PurePosixPath(SCRIPTS[part])] = TextFile(with_seal(script))
     for carried in plan.carried:
         files[PurePosixPath(CARRIED, carried.file_name)] = CopiedFile(
             content=_Bytes(carried.content),
@@ -170,11 +170,6 @@ def _address(source: Source) -> str | None:
     """Return the first address that a fetcher of nixpkgs can use."""
     plain = (url.removeprefix("git+") for url in source.urls)
     return next((url for url in plain if _ADDRESS.fullmatch(url)), None)
-
-
-def _sealed(script: str) -> str:
-    shebang, header, rest = script.split("\n", 2)
-    return f"{shebang}\n{header}\n# {SEAL}\n{rest}"
 
 
 def _faults(recipe: ImageRecipe, plan: RebuildPlan, inputs: Inputs) -> Iterator[InputError]:

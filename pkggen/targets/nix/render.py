@@ -1,4 +1,4 @@
-"""The files of a Nix package, an overlay and a flake."""
+"""The files of a Nix package, and of an overlay and a flake with the NixOS module."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from pkggen import templating
 from pkggen.recipe.overrides import OVERRIDES_FILE
 from pkggen.targets.nix import names, quote
+from pkggen.targets.nix.module import module_tree
 from pkggen.targets.nix.view import PackageView, package_view
 from pkggen.tree import SEAL, CopiedFile, TextFile, Tree
 
@@ -58,13 +59,13 @@ def image_tree(
 
 
 def overlay_tree() -> Tree:
-    """Return the files that make an overlay and a `default.nix` of all packages beside them."""
-    return _constant_tree(_OVERLAY)
+    """Return an overlay and a `default.nix` of all packages beside them, and the NixOS module."""
+    return _constant_tree(_OVERLAY) | module_tree()
 
 
 def flake_tree() -> Tree:
-    """Return the overlay and a `flake.nix` that shows its packages per system."""
-    return _constant_tree((*_OVERLAY, *_FLAKE))
+    """Return `overlay_tree` and a `flake.nix`: packages, checks and Hydra's jobs per system."""
+    return overlay_tree() | _constant_tree(_FLAKE)
 
 
 def commit_message(recipe: ImageRecipe, *, old_version: str | None) -> str:

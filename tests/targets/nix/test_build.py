@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-from dataclasses import replace
+import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -225,22 +225,65 @@ def test_overlay_extends_nixpkgs(nix: Nix, overlay: Path) -> None:
     assert nix.eval(f"{extended}.dns-primary.version") == "0-unstable-2026-08-20"
 
 
-def test_flake_shows_packages_per_system(nix: Nix, overlay: Path, tmp_path: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class Flake:
+    """A flake whose nixpkgs is the stand-in."""
+
+    nix: Nix
+    """Nix."""
+    directory: Path
+    """Where flake.nix is."""
+
+    def run(self, *argv: str, attribute: str = "", timeout: float = 60) -> str:
+        """Run a command of `nix` for it, and return what it prints."""
+        given = ("--no-write-lock-file", "--override-input", "nixpkgs", f"path:{STAND_IN}")
+        flake = f"path:{self.directory}{attribute}"
+        return self.nix.run("nix", *argv, *given, flake, timeout=timeout)
+
+    def names(self, output: str) -> object:
+        """Return the names in the sets of an output."""
+        apply = "builtins.mapAttrs (_: builtins.attrNames)"
+        return json.loads(self.run("eval", "--json", "--apply", apply, attribute=f"#{output}"))
+
+
+@pytest.fixture
+def flake(nix: Nix, overlay: Path) -> Flake:
+    """Write a flake of the two packages."""
     write(flake_tree(), overlay)
-    stand_in = tmp_path / "nixpkgs"
-    shutil.copytree(STAND_IN, stand_in)
-    names = nix.run(
-        "nix",
-        "eval",
-        "--json",
-        "--no-write-lock-file",
-        "--override-input",
-        "nixpkgs",
-        f"path:{stand_in}",
-        f"path:{overlay}#packages",
-        "--apply",
-        "builtins.mapAttrs (_: builtins.attrNames)",
+    return Flake(nix, overlay)
+
+
+def test_flake_shows_packages_and_checks_per_system(flake: Flake) -> None:
+    assert flake.names("packages") == {
+        "aarch64-linux": ["dns-primary"],
+        "powerpc64le-linux": [],
+        "x86_64-linux": ["_7proxy"],
+    }
+    assert flake.names("checks") == {
+        "aarch64-linux": ["image-dns-primary"],
+        "powerpc64le-linux": [],
+        "x86_64-linux": ["image-_7proxy", "machine-_7proxy"],
+    }
+    assert flake.names("hydraJobs.packages") == flake.names("packages")
+    assert flake.names("hydraJobs.tests") == {
+        "aarch64-linux": ["image-dns-primary"],
+        "powerpc64le-linux": [],
+        "x86_64-linux": ["image-_7proxy"],
+    }
+
+
+def test_flake_has_the_module(flake: Flake) -> None:
+    (module,) = json.loads(flake.run("eval", "--json", attribute="#nixosModules.default.imports"))
+    assert Path(module).read_bytes() == (flake.directory / "module.nix").read_bytes()
+
+
+def test_the_check_of_a_machine_runs_the_package(flake: Flake) -> None:
+    drv = json.loads(
+        flake.run("eval", "--json", attribute="#checks.x86_64-linux.machine-_7proxy.drvAttrs")
     )
-    assert names == (
-        '{"aarch64-linux":["dns-primary"],"powerpc64le-linux":[],"x86_64-linux":["_7proxy"]}'
-    )
+    assert drv["name"] == "vm-test-run-7proxy-unikernel"
+    assert "pgrep --uid _unikernel-test solo5-spt" in drv["testScript"]
+
+
+def test_checks_of_the_flake_are_built(flake: Flake) -> None:
+    flake.run("flake", "check")

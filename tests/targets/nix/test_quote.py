@@ -31,14 +31,16 @@ def hostile_strings(count: int) -> list[str]:
     ]
 
 
-def test_nix_reads_10000_strings_back(nix: Nix) -> None:
-    texts = hostile_strings(10_000)
+@pytest.mark.parametrize("count", [10_000, pytest.param(100_000, marks=pytest.mark.slow)])
+def test_nix_reads_strings_back(nix: Nix, count: int) -> None:
+    texts = hostile_strings(count)
     literals = quote.listing([quote.string(text) for text in texts], indent=0)
     assert nix.eval(literals) == texts
 
 
-def test_nix_reads_10000_attribute_names_back(nix: Nix) -> None:
-    names = sorted({*hostile_strings(10_000), *quote.KEYWORDS, "a", "a-b'", "_", "1", "-", ""})
+@pytest.mark.parametrize("count", [10_000, pytest.param(100_000, marks=pytest.mark.slow)])
+def test_nix_reads_attribute_names_back(nix: Nix, count: int) -> None:
+    names = sorted({*hostile_strings(count), *quote.KEYWORDS, "a", "a-b'", "_", "1", "-", ""})
     body = "".join(f"{quote.attribute(name)} = {i};\n" for i, name in enumerate(names))
     assert nix.eval("{\n" + body + "}") == {name: i for i, name in enumerate(names)}
 

@@ -30,7 +30,7 @@ from pkggen.record.model import Artifact, Environment
 from pkggen.sources.git import fetch_git
 from pkggen.targets.nix.lint import entries, lint
 from pkggen.targets.nix.rebuild import Inputs, Pin, rebuild_tree
-from pkggen.targets.nix.render import image_tree
+from pkggen.targets.nix.render import flake_tree, image_tree
 from pkggen.tree import TextFile, Tree, is_sealed, write
 from tests.rebuild.made import EXAMPLE, Made, Package, archive, example, make
 from tests.rebuild_oracle.debian import tarballs
@@ -538,7 +538,7 @@ def test_golden(check_golden: CheckGolden) -> None:
 def test_keeps_the_rules_of_nixpkgs(tmp_path: Path) -> None:
     record = Made(EXAMPLE / "record", EXAMPLE / "download-cache").read()
     recipe, rebuild = tree_of(record)
-    write(image_tree(recipe, nixpkgs=False, rebuild=rebuild), tmp_path)
+    write(image_tree(recipe, nixpkgs=False, rebuild=rebuild) | flake_tree(), tmp_path)
     assert not lint(entries(tmp_path), submitted=False)
 
 
