@@ -123,9 +123,22 @@ def test_the_tour_shows_what_it_promises(tour: Tour) -> None:
     for name in (f"{HELLO}/package.nix", "overlay.nix", "default.nix", "module.nix"):
         assert (tour.place / "nix" / name).is_file()
     checked = [out for command, out in tour.out.items() if command.endswith("--check")]
-    assert checked
-    for out in checked:
-        assert {line.split()[0] for line in out.splitlines()} == {"unchanged"}
+    assert len(checked) == 1
+    (lines,) = (out.splitlines() for out in checked)
+    assert {line.split()[0] for line in lines} == {"unchanged"}
+    assert (tour.place / "nix" / HELLO / "rebuild.nix").is_file()
+    assert tour.out["pkggen lint nix nix"] == ""
+
+
+def test_the_catalogue_is_as_its_page_says(tour: Tour) -> None:
+    flake = (tour.place / "catalogue/flake.nix").read_text()
+    page = (REPOSITORY / "docs/catalogue.md").read_text(encoding="utf-8")
+    for output in re.findall(r"^\| `(\w+)", page, re.MULTILINE):
+        assert re.search(rf"\b{output}\b", flake), output
+    (lines,) = (
+        out.splitlines() for command, out in tour.out.items() if command.endswith("nix catalogue")
+    )
+    assert {line.split()[0] for line in lines} == {"unchanged"}
 
 
 def test_the_yaml_is_accepted_and_used(tour: Tour) -> None:

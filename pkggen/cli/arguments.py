@@ -149,7 +149,9 @@ def _nix(parser: argparse.ArgumentParser) -> None:
         help="with --nixpkgs: write the text of a pull request; `-` prints it",
     )
     what = parser.add_argument_group("what to write besides the packages")
-    what.add_argument("--overlay", action="store_true", help="overlay.nix, default.nix and the NixOS module")
+    what.add_argument(
+        "--overlay", action="store_true", help="overlay.nix, default.nix and the NixOS module"
+    )
     what.add_argument("--flake", action="store_true", help="these and flake.nix")
     what.add_argument(
         "--rebuild",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 from typing import TYPE_CHECKING, Final
@@ -10,7 +12,8 @@ import pytest
 
 from pkggen.cli.arguments import parser
 from pkggen.targets.nix.view import package_view
-from tests.cli.test_nix import MAINTAINER
+from tests.cli.test_nix import HELLO, MAINTAINER
+from tests.conftest import SWITCH
 from tests.publish.conftest import Checkout, checkout
 from tests.targets.nix.conftest import MakeRecipe, make_recipe
 
@@ -255,3 +258,38 @@ def test_a_failing_source_commits_nothing(run: Run, checkout: Checkout, web: Bui
     argv = ("nix", "hello-git", "--server", web.url, "--nixpkgs", checkout.root, "--commit")
     assert "something is staged already" in run(*argv, code=3).err
     assert checkout.state() == before
+
+
+# A source build with files that opam-switch carries
+
+CARRIED: Final = bytes(range(256)) + b"\r\n\0no newline"
+
+
+def carrying(data: bytes) -> bytes:
+    """Return a switch without downloads whose root carries a file."""
+    switch = re.sub(r"  url \{.*?\n  \}\n", "", SWITCH.format(name="hello"), flags=re.DOTALL)
+    digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    stated = f'  extra-files: ["own.bin" "md5={digest}"]\n  build: '
+    kept = f'extra-files: [["md5={digest}" "{base64.b64encode(data).decode()}"]]\npackage '
+    return switch.replace("  build: ", stated).replace("package ", kept, 1).encode()
+
+
+def test_a_source_build_with_binary_files_is_committed(
+    run: Run, checkout: Checkout, web: BuilderWeb
+) -> None:
+    web.builds[0].files["opam-switch"] = carrying(CARRIED)
+    (run.here / "pkggen.yaml").write_text(MAINTAINER.replace("janedoe", "mallory"))
+    argv = ("nix", "hello-git", "--server", web.url, "--nixpkgs", checkout.root, "--rebuild")
+    run(*argv, "--commit", "--offline")
+    assert checkout.git("status", "--porcelain") == ""
+    assert checkout.subjects()[0] == INIT
+    package = checkout.root / PACKAGE
+    (carried,) = (package.parent / "carried").iterdir()
+    assert carried.read_bytes() == CARRIED
+    committed = checkout.git("ls-tree", "-r", "--name-only", "HEAD", f"{package.parent}/")
+    assert set(committed.split()) == {
+        *(f"{HELLO}/{name}" for name in ("package.nix", "pkggen.yaml", "rebuild.nix", "deps.json")),
+        *(f"{HELLO}/{name}" for name in ("root.sh", "switch.sh", f"carried/{carried.name}")),
+    }
+    assert run("lint", "nix", checkout.root).out == ""
+    checkout.git("diff", "--exit-code", "HEAD")

@@ -22,6 +22,7 @@ rec {
   meta.availableOn = platform: package: builtins.elem platform.system package.meta.platforms;
 
   licenses = {
+    bsd0 = licence "0BSD";
     bsd3 = licence "BSD-3-Clause";
     isc = licence "ISC";
     lgpl21Only = licence "LGPL-2.1-only";

@@ -287,3 +287,6 @@ def test_the_check_of_a_machine_runs_the_package(flake: Flake) -> None:
 
 def test_checks_of_the_flake_are_built(flake: Flake) -> None:
     flake.run("flake", "check")
+    for name in ("image-_7proxy", "machine-_7proxy"):
+        attribute = f"#checks.x86_64-linux.{name}.outPath"
+        assert Path(flake.run("eval", "--raw", attribute=attribute)).exists()

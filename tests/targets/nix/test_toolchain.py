@@ -7,7 +7,7 @@ import hashlib
 import json
 import lzma
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -15,6 +15,8 @@ import pytest
 from pkggen.cli import main
 from pkggen.errors import Faults, InputError
 from pkggen.record.model import SystemPackage
+from pkggen.targets.nix.finding import Entry
+from pkggen.targets.nix.lint import lint
 from pkggen.targets.nix.toolchain import Deb, choose, read_index, toolchain_file
 from pkggen.tree import is_sealed
 from tests.rebuild.made import EXAMPLE, example
@@ -154,6 +156,8 @@ def test_file() -> None:
     assert first["url"] == f"{ARCHIVE}/pool/main/g++_1_amd64.deb"
     assert second["name"] == "zlib1g"
     assert first["hash"].startswith("sha256-")
+    entries = {PurePosixPath("toolchain.json"): Entry(data=made.data, executable=made.executable)}
+    assert not lint(entries, submitted=False)
 
 
 # The command
