@@ -30,7 +30,7 @@ example: $(BIN)/pkggen  ## package the example record for Nix, and build it wher
 	fi
 
 test: $(BIN)/pkggen  ## the fast tests
-	$(BIN)/pytest -n 2 -m 'not slow'
+	$(BIN)/pytest -n 3 -m 'not slow'
 
 slow: $(BIN)/pkggen  ## the tests that take minutes
 	$(BIN)/pytest -m slow

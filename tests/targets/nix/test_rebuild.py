@@ -90,7 +90,7 @@ def other_compiler(tmp_path: Path) -> Path:
 # The bytes
 
 
-@pytest.mark.parametrize("which", ["nix", "sandboxed_nix"])
+@pytest.mark.parametrize("which", [pytest.param("nix", marks=pytest.mark.slow), "sandboxed_nix"])
 def test_gives_the_recorded_bytes(
     request: pytest.FixtureRequest, which: str, hello: Made, tmp_path: Path
 ) -> None:
@@ -341,7 +341,7 @@ def patch(old: str, new: str) -> bytes:
     return f"--- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-{old}\n+{new}\n".encode()
 
 
-@pytest.mark.parametrize("which", ["nix", "sandboxed_nix"])
+@pytest.mark.parametrize("which", [pytest.param("nix", marks=pytest.mark.slow), "sandboxed_nix"])
 def test_every_kind_of_source(request: pytest.FixtureRequest, which: str, tmp_path: Path) -> None:
     nix: Nix = request.getfixturevalue(which)
     repository, commit = committed(nix.root / "sources" / tmp_path.name)
