@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 JOBS: Final = 2
 TURNS: Final = {"arith": 2, "tool": 7, "plain": 7}
 MOST_OF_OPAM: Final = 1.0
-# Nothing takes time in these but the script itself: 20 ms for a package, and as much for a stage.
-MOST_OF_TINY: Final = 1.25
-MOST_OF_IMAGE: Final = 1.5
+MOST_OF_IMAGE: Final = 1.15
 COLUMNS: Final = ("<50", ">10", ">10", ">7", ">8")
 
 Row = tuple[str, float, float, float]
@@ -77,7 +75,7 @@ def real_rows(place: Path) -> Iterator[Row]:
 def tiny_rows(place: Path) -> Iterator[Row]:
     """Compare with opam on tiny packages, and a second unikernel with its image alone."""
     world = oracle.new_world(place, [PACKAGES], {})
-    yield versus_opam(world, "tool", MOST_OF_TINY)
+    yield versus_opam(world, "tool", MOST_OF_OPAM)
     yield second_unikernel(world)
 
 

@@ -471,7 +471,7 @@ def test_filters_and_strings_mean_what_they_mean_to_opam(
 
 def test_conditions_mean_what_they_mean_to_opam(opam: Opam) -> None:
     dice = random.Random(1)  # noqa: S311
-    conditions = [random_condition(dice, 3) for _ in range(40)]
+    conditions = [random_condition(dice, 3) for _ in range(80)]
     for version in OFFERED:
         opam.add("dependency", version, "")
     for n, text in enumerate(conditions):
