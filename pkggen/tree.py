@@ -47,6 +47,19 @@ class Content(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Bytes:
+    """Content in memory."""
+
+    data: bytes
+    """The bytes."""
+
+    @contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """Open the bytes from their start."""
+        yield io.BytesIO(self.data)
+
+
+@dataclass(frozen=True, slots=True)
 class TextFile:
     """A generated text.
 
@@ -84,6 +97,11 @@ class CopiedFile:
     """Digest that the copy must have: 64 lower-case hexadecimal digits."""
     size: int
     """Bytes that the copy must have."""
+
+    @classmethod
+    def of(cls, data: bytes) -> CopiedFile:
+        """Return a file of these very bytes."""
+        return cls(content=Bytes(data), sha256=hashlib.sha256(data).hexdigest(), size=len(data))
 
     @property
     def executable(self) -> bool:

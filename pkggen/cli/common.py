@@ -16,8 +16,9 @@ from pkggen.sources.model import collect_sources
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
+    from pkggen.recipe.linked import LinkedPart
     from pkggen.record.model import Record
     from pkggen.sources.cache import Cache
     from pkggen.sources.model import Use
@@ -71,13 +72,23 @@ def load_overrides(config: str | None) -> Overrides:
 
 
 def source_licences(
-    record: Record, overrides: Overrides, arguments: argparse.Namespace
+    record: Record,
+    overrides: Overrides,
+    arguments: argparse.Namespace,
+    parts: Callable[[Record], Iterable[LinkedPart]] = lambda record: linked_parts(record.switch),
 ) -> dict[Use, tuple[str, ...]]:
-    """Return what fetched sources state about linked-in parts for which no licence is recorded."""
+    """Return what fetched sources state about parts for which no licence is recorded.
+
+    Args:
+        record: The build.
+        overrides: What pkggen.yaml states.
+        arguments: Say where the cache is.
+        parts: Gives the parts; by default those that are linked in.
+    """
     if overrides.of(record.job).licence is not None:
         return {}
     try:
-        silent = {part.use for part in linked_parts(record.switch) if not part.licences}
+        silent = {part.use for part in parts(record) if not part.licences}
         sources = collect_sources(record.switch) if silent else ()
     except PkggenError:
         return {}  # who needs what is wrong there reports it

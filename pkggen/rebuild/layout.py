@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import os
 import shutil
 import tempfile
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Final
 
 from pkggen.errors import ToolError
 from pkggen.recipe.script import rebuild_script
 from pkggen.tree import CopiedFile, TextFile, Tree, with_seal, write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from pkggen.recipe.plan import RebuildPlan
     from pkggen.sources.fetch import Fetched
@@ -26,19 +22,6 @@ SCRIPT: Final = "rebuild.sh"
 DISTFILES: Final = "distfiles"
 RESULT: Final = "result"
 RECORDED: Final = "recorded"
-
-
-@dataclass(frozen=True, slots=True)
-class _Bytes:
-    """Content in memory."""
-
-    data: bytes
-    """The bytes."""
-
-    @contextmanager
-    def open(self) -> Iterator[BinaryIO]:
-        """Open the bytes from their start."""
-        yield io.BytesIO(self.data)
 
 
 def lay_out(plan: RebuildPlan, fetched: Iterable[Fetched], directory: Path) -> None:
@@ -59,11 +42,7 @@ def lay_out(plan: RebuildPlan, fetched: Iterable[Fetched], directory: Path) -> N
     got = {one.source.file_name: one for one in fetched}
     script = rebuild_script(plan, {name: one.hashes.sha256 for name, one in got.items()})
     files: dict[PurePosixPath, CopiedFile | TextFile] = {
-        PurePosixPath(DISTFILES, carried.file_name): CopiedFile(
-            content=_Bytes(carried.content),
-            sha256=hashlib.sha256(carried.content).hexdigest(),
-            size=len(carried.content),
-        )
+        PurePosixPath(DISTFILES, carried.file_name): CopiedFile.of(carried.content)
         for carried in plan.carried
     }
     files[PurePosixPath(SCRIPT)] = TextFile(with_seal(script), executable=True)

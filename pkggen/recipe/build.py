@@ -1,17 +1,17 @@
-"""From a record, and what a person stated, to the recipe of its image."""
+"""From a record, and what a person stated, to the recipe of its package."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypedDict, TypeVar
 
 from pkggen.errors import Faults, InputError, PkggenError
 from pkggen.recipe import description
 from pkggen.recipe.licences import image_licences
 from pkggen.recipe.linked import linked_parts
-from pkggen.recipe.model import ImageRecipe, Provenance, Version
+from pkggen.recipe.model import ImageRecipe, Provenance, ToolRecipe, Version
 from pkggen.recipe.overrides import OVERRIDES_FILE, PACKAGE_NAME, web_url
 from pkggen.recipe.versions import release_of
 from pkggen.record.assemble import no_image_reason
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pkggen.opam.package import OpamPackage
-    from pkggen.recipe.model import Licences
+    from pkggen.recipe.model import AnyRecipe, Licences, Maintainer
     from pkggen.recipe.overrides import Overrides, PackageOverrides
     from pkggen.record.model import Artifact, Record, Solo5Image
     from pkggen.sources.model import Use
@@ -49,37 +49,98 @@ def image_recipe(
         InputError: the record lacks an image, Solo5's notes, a root package or a build time, or
             gives no usable name, description or licences; several of these come as `Faults`.
     """
-    stated = overrides.of(record.job)
-    faults: list[PkggenError] = []
+    builder = _Builder(record, overrides, by_sources)
+    image = builder.tried(lambda: _image(record))
+    common = builder.common()
+    if image is None or common is None:
+        raise builder.error()
+    return ImageRecipe(image=image[0], solo5=image[1], **common)
 
-    def tried(read: Callable[[], T]) -> T | None:
+
+def package_recipe(
+    record: Record,
+    overrides: Overrides,
+    by_sources: Mapping[Use, tuple[str, ...]] = MappingProxyType({}),
+) -> AnyRecipe:
+    """Return how to package a recorded build: its image, or else all of its files.
+
+    Arguments are those of `image_recipe`.
+
+    Raises:
+        InputError: as `image_recipe`, and if the record holds no files.
+    """
+    if record.image is not None:
+        return image_recipe(record, overrides, by_sources)
+    builder = _Builder(record, overrides, by_sources)
+    payload = builder.tried(lambda: _files(record))
+    common = builder.common()
+    if payload is None or common is None:
+        raise builder.error()
+    return ToolRecipe(payload=payload, machine=_machine(record), **common)
+
+
+class _Common(TypedDict):
+    """The fields of a `Recipe`."""
+
+    name: str
+    version: Version
+    description: str
+    homepage: str | None
+    licences: Licences
+    maintainer: Maintainer | None
+    provenance: Provenance
+    revision: int
+
+
+class _Builder:
+    """A record on its way to a recipe, and the faults found on the way."""
+
+    def __init__(
+        self,
+        record: Record,
+        overrides: Overrides,
+        by_sources: Mapping[Use, tuple[str, ...]],
+    ) -> None:
+        self.record = record
+        self.overrides = overrides
+        self.stated = overrides.of(record.job)
+        self.by_sources = by_sources
+        self.faults: list[PkggenError] = []
+
+    def tried(self, read: Callable[[], T]) -> T | None:
         try:
             return read()
         except PkggenError as error:
-            faults.append(error)
+            self.faults.append(error)
             return None
 
-    image = tried(lambda: _image(record))
-    built = tried(lambda: _built(record))
-    name = tried(lambda: stated.name or _name(record.job))
-    root = tried(lambda: record.switch.root)
-    licences = line = None
-    if root is not None:
-        licences = tried(lambda: stated.licence or _licences(record, stated, by_sources))
-        line = tried(lambda: _description(record, root, name or "", stated))
-    if not (image and built and name and root and licences and line):
-        raise faults[0] if len(faults) == 1 else Faults(faults)
-    return ImageRecipe(
-        name=name,
-        version=Version(release=stated.version or release_of(root.version), built=built),
-        description=line,
-        homepage=stated.homepage or _homepage(root),
-        licences=licences,
-        maintainer=stated.maintainer or overrides.maintainer,
-        provenance=_provenance(record, root),
-        image=image[0],
-        solo5=image[1],
-    )
+    def error(self) -> PkggenError:
+        return self.faults[0] if len(self.faults) == 1 else Faults(self.faults)
+
+    def common(self) -> _Common | None:
+        """Return what every recipe has; None if there are faults."""
+        record, stated = self.record, self.stated
+        built = self.tried(lambda: _built(record))
+        name = self.tried(lambda: stated.name or _name(record.job))
+        root = self.tried(lambda: record.switch.root)
+        licences = line = None
+        if root is not None:
+            licences = self.tried(
+                lambda: stated.licence or _licences(record, stated, self.by_sources)
+            )
+            line = self.tried(lambda: _description(record, root, name or "", stated))
+        if not (built and name and root and licences and line):
+            return None
+        return _Common(
+            name=name,
+            version=Version(release=stated.version or release_of(root.version), built=built),
+            description=line,
+            homepage=stated.homepage or _homepage(root),
+            licences=licences,
+            maintainer=stated.maintainer or self.overrides.maintainer,
+            provenance=_provenance(record, root),
+            revision=stated.revision or 1,
+        )
 
 
 def _image(record: Record) -> tuple[Artifact, Solo5Image]:
@@ -91,6 +152,21 @@ def _image(record: Record) -> tuple[Artifact, Solo5Image]:
             "holds it",
         )
     return record.image, record.solo5
+
+
+def _files(record: Record) -> tuple[Artifact, ...]:
+    if not record.artifacts:
+        raise InputError(
+            "the record holds no built file, so that there is nothing to install",
+            where=record.source,
+            hint="name a record that holds what was built, not only its metadata",
+        )
+    return record.artifacts
+
+
+def _machine(record: Record) -> str:
+    # orb records ARCH since 2024-08; before, all of robur's builders were x86_64.
+    return record.environment.get("ARCH") or "x86_64"
 
 
 def _built(record: Record) -> datetime:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pkggen.errors import InputError
 from pkggen.recipe.model import Licences, LicenceTerm
@@ -64,6 +64,36 @@ def all_of(expressions: Iterable[str]) -> Licences:
             for text in sorted(operands)
         ),
         terms=tuple(LicenceTerm(*text.split(" WITH ")) for text in sorted(map(str, symbols))),
+    )
+
+
+def choices(licences: Licences) -> tuple[tuple[tuple[LicenceTerm, ...], ...], ...]:
+    """Return the expression as what all holds: of each its alternatives, of these what they join.
+
+    `A AND (B OR C AND D)` is `(((A,),), ((B,), (C, D)))`.
+
+    Raises:
+        InputError: the expression has a choice inside of a choice's part.
+    """
+    licensing = _licensing()
+
+    def parts(expression: Any, joint: Any) -> tuple[Any, ...]:  # noqa: ANN401 - it has no types
+        return tuple(expression.args) if isinstance(expression, joint) else (expression,)
+
+    def term(expression: object) -> LicenceTerm:
+        if isinstance(expression, licensing.OR | licensing.AND):
+            raise InputError(
+                f"the licence {licences.expression!r} is too deeply nested",
+                hint="state one that is not in pkggen.yaml",
+            )
+        return LicenceTerm(*str(expression).split(" WITH "))
+
+    return tuple(
+        tuple(
+            tuple(map(term, parts(alternative, licensing.AND)))
+            for alternative in parts(operand, licensing.OR)
+        )
+        for operand in _operands(licences.expression)
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -78,8 +78,8 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImageRecipe:
-    """How to package the recorded image of a unikernel."""
+class Recipe:
+    """What is the same for every recorded build that is packaged."""
 
     name: str
     """Package name, `[a-z0-9][a-z0-9+.-]+`."""
@@ -90,11 +90,19 @@ class ImageRecipe:
     homepage: str | None
     """http or https URL."""
     licences: Licences
-    """Union over everything that is linked into the image."""
+    """Union over everything that is linked in."""
     maintainer: Maintainer | None
     """From pkggen.yaml."""
     provenance: Provenance
     """The recorded build."""
+    revision: int = 1
+    """Number of this packaging of the build, from 1; from pkggen.yaml."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRecipe(Recipe):
+    """How to package the recorded image of a unikernel."""
+
     image: Artifact
     """The recorded image."""
     solo5: Solo5Image
@@ -104,3 +112,27 @@ class ImageRecipe:
     def file_name(self) -> PurePosixPath:
         """Name under which the image is installed, as recorded."""
         return PurePosixPath(self.image.path.name)
+
+    @property
+    def payload(self) -> tuple[Artifact, ...]:
+        """The recorded files that are installed."""
+        return (self.image,)
+
+    @property
+    def machine(self) -> str:
+        """Machine that runs them, as ELF and `uname -m` name it."""
+        return self.solo5.machine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolRecipe(Recipe):
+    """How to package the recorded files of anything that is no unikernel."""
+
+    payload: tuple[Artifact, ...]
+    """The recorded files that are installed, at least one; paths are relative to the prefix."""
+    machine: str
+    """Machine that they were built for, as ELF and `uname -m` name it."""
+
+
+AnyRecipe: TypeAlias = ImageRecipe | ToolRecipe
+"""How to package a recorded build."""

@@ -10,6 +10,7 @@
       dns-primary-git:                # name of the job
         name: dns-primary             # of the package
         version: "1.2"                # release, instead of the root package's version
+        revision: 2                   # of the packaging of one build: -0pkggen2, PORTREVISION 1
         description: Primary authoritative DNS server
         homepage: https://example.org/dns
         licence: ISC AND MIT          # of the whole image, instead of the union
@@ -52,6 +53,7 @@ _PERSON: Final = re.compile(r"[^\W_][\w .,'()-]{0,99}")
 _ATTRIBUTE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_'-]*")
 _GITHUB: Final = re.compile(r"[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}")
 _GITHUB_ID: Final = re.compile(r"[1-9][0-9]{0,11}")
+_REVISION: Final = re.compile(r"[1-9][0-9]{0,3}")
 _URL: Final = re.compile(r"https?://[A-Za-z0-9!#$%&()*+,./:;=?@\[\]_~-]+")
 _NULL: Final = "tag:yaml.org,2002:null"
 _TEXT: Final = "tag:yaml.org,2002:str"
@@ -67,6 +69,8 @@ class PackageOverrides:
     """Package name."""
     version: str | None = None
     """Release."""
+    revision: int | None = None
+    """Number of the packaging of one build, from 1."""
     description: str | None = None
     """One line."""
     homepage: str | None = None
@@ -102,6 +106,7 @@ class Overrides:
         package = {
             "name": stated.name,
             "version": stated.version,
+            "revision": stated.revision,
             "description": stated.description,
             "homepage": stated.homepage,
             "licence": None if stated.licence is None else stated.licence.expression,
@@ -193,6 +198,7 @@ class _Reader:
         return PackageOverrides(
             name=self._value(fields.get("name"), _name),
             version=self._value(fields.get("version"), _version),
+            revision=self._value(fields.get("revision"), _revision, (_TEXT, _NUMBER)),
             description=self._value(fields.get("description"), _description),
             homepage=self._value(fields.get("homepage"), _homepage),
             licence=self._value(fields.get("licence"), _one),
@@ -316,6 +322,10 @@ def _version(text: str) -> str:
     if release_of(text) is None:
         raise InputError(f"{text!r} is not the version of a release, such as 1.2")
     return text
+
+
+def _revision(text: str) -> int:
+    return int(_matching(text, _REVISION, "a number from 1 to 9999"))
 
 
 def _description(text: str) -> str:

@@ -38,6 +38,8 @@ SECTOR_SIZES: Final = tuple(str(2**n) for n in range(9, 16))
 """Bytes: powers of two from 512 that fit the 16 bits in which a tender keeps them."""
 RESTARTS: Final = ("no", "on-failure", "always")
 """Restart policies, as systemd names them; the second is the default."""
+NO_BRIDGE: Final = "none"
+"""Value of a bridge in a configuration file when the tap shall be on its own."""
 SOLO5_WITH_ABI_2: Final = "0.8.0"
 """First release whose tenders run images of ABI version 2, and no others."""
 
@@ -132,11 +134,6 @@ class Service:
                 " every local user can read it",
                 default="",
             ),
-            Variable(
-                name="arguments_file",
-                meaning="File, readable by root only, with more of the command line",
-                default="",
-            ),
             *(variable for device in self.networks for variable in self._network(device)),
             *(variable for device in self.blocks for variable in _block(device)),
         )
@@ -150,7 +147,7 @@ class Service:
             ),
             Variable(
                 name=f"net_{device}_bridge",
-                meaning="Bridge that the tap becomes part of",
+                meaning=f"Bridge that the tap becomes part of, or `{NO_BRIDGE}`",
                 default=None,
             ),
             Variable(

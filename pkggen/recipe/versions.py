@@ -94,7 +94,7 @@ def nix_version(version: Version) -> NixVersion:
     return NixVersion(f"{_release(version, '0')}-unstable-{version.built.astimezone(UTC):%Y-%m-%d}")
 
 
-def deb_version(version: Version) -> DebVersion:
+def deb_version(version: Version, revision: int = 1) -> DebVersion:
     """Return `1.5.2-20260823120000Z-0pkggen1`, or `0~20260823120000Z-0pkggen1`.
 
     dpkg sorts a hyphen behind `~` and `+` and before `.`, so the version is above an official
@@ -102,12 +102,16 @@ def deb_version(version: Version) -> DebVersion:
     build in robur's own repository, `1.5.2-20260823120000-<sha256>`. The form without a release is
     below every other version in use, `0~git…` and `0.0~git…` included.
 
+    Args:
+        version: Release and build time.
+        revision: Number of the packaging of that build, from 1.
+
     Raises:
         InputError: the release holds characters that a Debian version cannot.
     """
     separator = "~" if version.release is None else "-"
     upstream = f"{_release(version, '0')}{separator}{_stamp(version.built)}Z"
-    return DebVersion(upstream, "0pkggen1")
+    return DebVersion(upstream, f"0pkggen{revision}")
 
 
 def port_version(version: Version) -> PortVersion:

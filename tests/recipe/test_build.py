@@ -11,9 +11,9 @@ import yaml
 
 from pkggen.errors import Faults, InputError, PkggenError
 from pkggen.opam.switch import read_switch
-from pkggen.recipe.build import image_recipe
+from pkggen.recipe.build import image_recipe, package_recipe
 from pkggen.recipe.linked import linked_parts
-from pkggen.recipe.model import ImageRecipe, Maintainer, Provenance, Version
+from pkggen.recipe.model import ImageRecipe, Maintainer, Provenance, ToolRecipe, Version
 from pkggen.recipe.overrides import Overrides, read_overrides
 from pkggen.recipe.versions import deb_version
 from pkggen.record.assemble import assemble
@@ -298,3 +298,21 @@ def test_sources_state_what_the_record_does_not(records: Path, record: Record) -
         "the licence of 1 linked-in part(s) is not known: nothing is recorded for "
         + (missing.path or missing.package)
     )
+
+
+def test_what_is_no_image_is_packaged_as_a_tool(record: Record) -> None:
+    recipe = package_recipe(replace(record, image=None, solo5=None), NOTHING)
+    assert isinstance(recipe, ToolRecipe)
+    assert recipe.payload == record.artifacts
+    assert (recipe.name, recipe.machine) == ("hello", "x86_64")
+    assert recipe.provenance == image_recipe(record, NOTHING).provenance
+    assert package_recipe(record, NOTHING) == image_recipe(record, NOTHING)
+
+
+def test_a_tool_without_files_is_refused(record: Record) -> None:
+    bare = replace(record, image=None, solo5=None, artifacts=(), started=None)
+    with pytest.raises(Faults) as caught:
+        package_recipe(bare, NOTHING)
+    first, second = caught.value.faults
+    assert first.message.startswith("the record holds no built file")
+    assert second.message.startswith("the record does not say when")

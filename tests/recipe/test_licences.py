@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pkggen.errors import InputError
-from pkggen.recipe.licences import all_of, image_licences
+from pkggen.recipe.licences import all_of, choices, image_licences
 from pkggen.recipe.linked import LinkedPart
 from pkggen.recipe.model import LicenceTerm
 from pkggen.sources.model import Use
@@ -177,6 +177,32 @@ def test_a_name_stands_once_in_the_snippet() -> None:
         image_licences([part("a", "GPL"), part("a")], {}, "job")
     assert (caught.value.hint or "").count("\n      a:") == 1
     assert "1 linked-in part(s)" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("expression", "found"),
+    [
+        ("ISC", (("ISC",),)),
+        ("MIT AND ISC", (("ISC",), ("MIT",))),
+        ("ISC AND (MIT OR 0BSD)", (("0BSD", "MIT"), ("ISC",))),
+        ("ISC OR MIT AND 0BSD", (("ISC", "0BSD+MIT"),)),
+        (
+            "LGPL-2.1-only WITH OCaml-LGPL-linking-exception",
+            (("LGPL-2.1-only WITH OCaml-LGPL-linking-exception",),),
+        ),
+    ],
+)
+def test_choices(expression: str, found: tuple[tuple[str, ...], ...]) -> None:
+    shown = [
+        {"+".join(sorted(map(str, joint))) for joint in alternatives}
+        for alternatives in choices(all_of([expression]))
+    ]
+    assert sorted(map(sorted, shown)) == sorted(sorted(one) for one in found)
+
+
+def test_a_choice_inside_of_a_choice_is_refused() -> None:
+    with pytest.raises(InputError, match="too deeply nested"):
+        choices(all_of(["ISC OR (MIT AND (0BSD OR Zlib))"]))
 
 
 def test_license_expression_is_not_imported_with_the_module() -> None:

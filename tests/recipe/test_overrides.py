@@ -24,6 +24,7 @@ packages:
   dns-primary-git:
     name: dns-primary
     version: "1.2"
+    revision: 2
     description: Primary authoritative DNS server
     homepage: https://example.org/dns
     licence: isc AND mit
@@ -116,6 +117,7 @@ def test_everything_that_can_be_stated() -> None:
     assert package == PackageOverrides(
         name="dns-primary",
         version="1.2",
+        revision=2,
         description="Primary authoritative DNS server",
         homepage="https://example.org/dns",
         licence=package.licence,
@@ -150,6 +152,7 @@ def test_nothing_stated(text: str) -> None:
         ("packages: {? [a] : {}}", 1, 14, "expected text, found a list", None),
         ("packages: {no: {}}", 1, 12, "expected text, found a value of type bool", "quotes"),
         ("packages: {a: {version: 1.2}}", 1, 25, "found a value of type float", "double quotes"),
+        ("packages: {a: {revision: 0}}", 1, 26, "'0' is not a number from 1 to 9999", None),
         ("packages: {a: {version: dev}}", 1, 25, "'dev' is not the version of a release", None),
         ("packages: {a: {name: Dns}}", 1, 22, "'Dns' is not a package name", None),
         ("packages: {a: {name: x}}", 1, 22, "'x' is not a package name", None),

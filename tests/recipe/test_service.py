@@ -199,7 +199,7 @@ def test_long_names_that_begin_alike() -> None:
 def test_variables_have_one_name_per_meaning() -> None:
     names = [variable.name for variable in DNS.variables]
     assert names == [
-        *("memory", "arguments", "arguments_file"),
+        *("memory", "arguments"),
         *("net_in_tap", "net_in_bridge", "net_in_mac"),
         *("net_out_tap", "net_out_bridge", "net_out_mac"),
         *("block_data_file", "block_data_sector_size"),

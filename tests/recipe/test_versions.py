@@ -169,6 +169,7 @@ def test_forms(release: str | None, nix: str, deb: str, port: str) -> None:
     made = version(release)
     assert str(nix_version(made)) == nix
     assert str(deb_version(made)) == deb
+    assert str(deb_version(made, 2)) == f"{deb.removesuffix('1')}2"
     assert str(port_version(made)) == port
 
 

@@ -8,14 +8,11 @@ Sources: nixpkgs `pkgs/build-support/fetchurl`, `fetchgit` (arguments) and `pkgs
 from __future__ import annotations
 
 import base64
-import hashlib
-import io
 import json
 import re
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Final
 
 from pkggen import templating
 from pkggen.errors import InputError, raise_all
@@ -68,19 +65,6 @@ class Inputs:
     """For the root."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Bytes:
-    """Content in memory."""
-
-    data: bytes
-    """The bytes."""
-
-    @contextmanager
-    def open(self) -> Iterator[BinaryIO]:
-        """Open the bytes from their start."""
-        yield io.BytesIO(self.data)
-
-
 def rebuild_tree(
     recipe: ImageRecipe,
     plan: RebuildPlan,
@@ -121,11 +105,7 @@ def rebuild_tree(
         script = rebuild_script(plan, digests, part)
         files[PurePosixPath(SCRIPTS[part])] = TextFile(with_seal(script))
     for carried in plan.carried:
-        files[PurePosixPath(CARRIED, carried.file_name)] = CopiedFile(
-            content=_Bytes(carried.content),
-            sha256=hashlib.sha256(carried.content).hexdigest(),
-            size=len(carried.content),
-        )
+        files[PurePosixPath(CARRIED, carried.file_name)] = CopiedFile.of(carried.content)
     return Tree(files)
 
 
