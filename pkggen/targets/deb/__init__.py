@@ -1,0 +1,1 @@
+"""Packages for Debian and what is derived from it."""
