@@ -77,6 +77,11 @@ class TextFile:
         return sealed(self.text).encode()
 
     @property
+    def content(self) -> Content:
+        """The same, to be opened."""
+        return Bytes(self.data)
+
+    @property
     def sha256(self) -> str:
         """Digest of `data`, hexadecimal."""
         return hashlib.sha256(self.data).hexdigest()

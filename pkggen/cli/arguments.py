@@ -48,6 +48,14 @@ def parser() -> argparse.ArgumentParser:
             "fixed-output derivation with the recorded sha256.",
         )
     )
+    _deb(
+        commands.add_parser(
+            "deb",
+            help="package recorded builds for Debian",
+            description="Write a Debian source package for each recorded build: its image, or all "
+            "of its files, with the recorded sha256, as they are or built from their sources.",
+        )
+    )
     _record(
         commands.add_parser(
             "record",
@@ -158,6 +166,48 @@ def _nix(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="in each package the build of its image from the recorded sources, which are fetched",
     )
+    _how_to_write(parser)
+    _fetch_options(parser.add_argument_group("how --rebuild fetches"))
+    _source_options(parser)
+
+
+def _deb(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sources", metavar="SOURCE", nargs="+", help=_SOURCE)
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", default=".", help="default: the current directory"
+    )
+    what = parser.add_argument_group("what to write")
+    what.add_argument(
+        "--rebuild",
+        action="store_true",
+        help="build the files from the recorded sources, which are fetched and shipped",
+    )
+    what.add_argument(
+        "--previous",
+        metavar="SOURCE",
+        action="append",
+        default=[],
+        help="an earlier build of the same job, for the changelog; may be repeated",
+    )
+    what.add_argument(
+        "--overlay",
+        metavar="DIR",
+        help="files to put into a package instead of generated ones: DIR/NAME/debian/...",
+    )
+    what.add_argument(
+        "--unpacked",
+        action="store_true",
+        help="write the directory of each package too, as dpkg-source would unpack it",
+    )
+    what.add_argument(
+        "--sign", metavar="KEY", help="sign the .dsc with this key of your gpg keyring"
+    )
+    _how_to_write(parser)
+    _fetch_options(parser.add_argument_group("how --rebuild fetches"))
+    _source_options(parser)
+
+
+def _how_to_write(parser: argparse.ArgumentParser) -> None:
     how = parser.add_argument_group("how to write").add_mutually_exclusive_group()
     how.add_argument("--dry-run", action="store_true", help="only say what would be written")
     how.add_argument("--diff", action="store_true", help="only show the differences")
@@ -169,8 +219,6 @@ def _nix(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", metavar="FILE", help="default: pkggen.yaml here, if there is one"
     )
-    _fetch_options(parser.add_argument_group("how --rebuild fetches"))
-    _source_options(parser)
 
 
 def _record(parser: argparse.ArgumentParser) -> None:

@@ -75,7 +75,7 @@ def source_licences(
     record: Record,
     overrides: Overrides,
     arguments: argparse.Namespace,
-    parts: Callable[[Record], Iterable[LinkedPart]] = lambda record: linked_parts(record.switch),
+    parts: Callable[[Record], Iterable[LinkedPart]] | None = None,
 ) -> dict[Use, tuple[str, ...]]:
     """Return what fetched sources state about parts for which no licence is recorded.
 
@@ -83,12 +83,13 @@ def source_licences(
         record: The build.
         overrides: What pkggen.yaml states.
         arguments: Say where the cache is.
-        parts: Gives the parts; by default those that are linked in.
+        parts: Gives the parts; None takes those that are linked in.
     """
     if overrides.of(record.job).licence is not None:
         return {}
     try:
-        silent = {part.use for part in parts(record) if not part.licences}
+        wanted = linked_parts(record.switch) if parts is None else parts(record)
+        silent = {part.use for part in wanted if not part.licences}
         sources = collect_sources(record.switch) if silent else ()
     except PkggenError:
         return {}  # who needs what is wrong there reports it
@@ -96,8 +97,8 @@ def source_licences(
         return {}
     from pkggen.sources.licences import cached_licences  # noqa: PLC0415 - git and more come along
 
-    wanted = (source for source in sources if silent & set(source.users))
-    return cached_licences(wanted, download_cache(arguments))
+    asked = (source for source in sources if silent & set(source.users))
+    return cached_licences(asked, download_cache(arguments))
 
 
 def download_cache(arguments: argparse.Namespace) -> Cache:

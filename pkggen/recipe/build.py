@@ -79,6 +79,17 @@ def package_recipe(
     return ToolRecipe(payload=payload, machine=_machine(record), **common)
 
 
+def past_version(record: Record, overrides: Overrides) -> tuple[Version, Provenance]:
+    """Return what is said of a build in the history of a package.
+
+    Raises:
+        InputError: the record has no root package or no build time.
+    """
+    stated, root = overrides.of(record.job), record.switch.root
+    release = stated.version or release_of(root.version)
+    return Version(release=release, built=_built(record)), _provenance(record, root)
+
+
 class _Common(TypedDict):
     """The fields of a `Recipe`."""
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pkggen.errors import InputError
 from pkggen.opam.filter import Variables, holds
 from pkggen.recipe.variables import SYSTEM_KEYS, TARGETS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from pkggen.opam.package import OpamPackage
     from pkggen.record.model import Record
@@ -28,11 +29,7 @@ def depexts(record: Record, packages: Iterable[str], target: str = "record") -> 
     Raises:
         InputError: a condition is none.
     """
-    environment = record.environment
-    system = {name: environment.get(key) or "" for name, key in SYSTEM_KEYS.items()}
-    if target != "record":
-        system |= TARGETS[target]
-    scope = Variables(globals=system, packages={}, itself=None)
+    scope = _scope(record, target)
     return tuple(
         sorted(
             {
@@ -43,6 +40,33 @@ def depexts(record: Record, packages: Iterable[str], target: str = "record") -> 
             }
         )
     )
+
+
+def without_names(record: Record, packages: Iterable[str], target: str) -> Iterator[InputError]:
+    """Yield an error for each package that used packages of the recorded host and names none here.
+
+    Arguments are those of `depexts`.
+    """
+    own, other = _scope(record, "record"), _scope(record, target)
+    for name in packages:
+        package = record.switch.packages.get(name)
+        if package is None:
+            continue
+        needed = sorted(set(_names(package, own)))
+        if needed and not any(_names(package, other)):
+            yield InputError(
+                f"{name} needs {', '.join(needed)} of the recorded host, and does not say what that"
+                f" is called in {target}",
+                where=record.source,
+            )
+
+
+def _scope(record: Record, target: str) -> Variables:
+    environment = record.environment
+    system = {name: environment.get(key) or "" for name, key in SYSTEM_KEYS.items()}
+    if target != "record":
+        system |= TARGETS[target]
+    return Variables(globals=system, packages={}, itself=None)
 
 
 def _names(package: OpamPackage, scope: Variables) -> Iterable[str]:

@@ -1,0 +1,97 @@
+"""`pkggen deb`: Debian source packages of recorded builds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pkggen.cli.common import load_overrides, source_licences, source_opener
+from pkggen.cli.packages import Made, fetched_distfiles, package_sources
+from pkggen.errors import InputError, UsageError, raise_all
+from pkggen.rebuild.here import needed_tools
+from pkggen.recipe.build import package_recipe, past_version
+from pkggen.recipe.depexts import depexts, without_names
+from pkggen.recipe.parts import all_sources, every_part, linked_in
+from pkggen.recipe.rebuild import rebuild_plan
+from pkggen.record.manifest import write_manifest
+from pkggen.targets.deb.model import Earlier, Inputs, Rebuild
+from pkggen.targets.deb.overlay import keep_edited, read_overlay
+from pkggen.targets.deb.source_package import source_package
+from pkggen.tree import Tree
+
+if TYPE_CHECKING:
+    import argparse
+
+    from pkggen.recipe.overrides import Overrides
+    from pkggen.record.model import Record
+
+TARGET: Final = "debian"
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make a source package of each source."""
+    if arguments.previous and len(arguments.sources) > 1:
+        raise UsageError("--previous is for one SOURCE")
+    with source_opener(arguments) as opened:
+        overrides = load_overrides(arguments.config)
+        earlier = [_earlier(opened(source), overrides) for source in arguments.previous]
+        earlier.sort(key=lambda one: one.version.built, reverse=True)
+
+        def made(record: Record, overrides: Overrides) -> Made:
+            return _made(record, overrides, tuple(earlier), arguments)
+
+        return package_sources(arguments, made)
+
+
+def _made(
+    record: Record,
+    overrides: Overrides,
+    earlier: tuple[Earlier, ...],
+    arguments: argparse.Namespace,
+) -> Made:
+    rebuild = _rebuild(record, arguments) if arguments.rebuild else None
+    stated = source_licences(record, overrides, arguments, None if rebuild is None else every_part)
+    recipe = package_recipe(record, overrides, stated)
+    for one in earlier:
+        if (one.record.job, one.version.built >= recipe.version.built) != (record.job, False):
+            raise InputError(f"it is no earlier build of {record.job}", where=one.record.source)
+    overlay = None if arguments.overlay is None else Path(arguments.overlay)
+    package = source_package(
+        Inputs(
+            recipe=recipe,
+            record=record,
+            manifest=write_manifest(record),
+            parts=(linked_in if rebuild is None else all_sources)(record, overrides, stated),
+            rebuild=rebuild,
+            earlier=earlier,
+            overlay=None if overlay is None else read_overlay(overlay, recipe.name),
+        )
+    )
+    tree = package.packed
+    if arguments.unpacked:
+        below = {package.directory / path: file for path, file in package.unpacked.items()}
+        tree |= keep_edited(Tree(below), Path(arguments.output))
+    return Made(name=recipe.name, tree=tree, facts={"dsc": str(package.dsc)})
+
+
+def _earlier(record: Record, overrides: Overrides) -> Earlier:
+    version, provenance = past_version(record, overrides)
+    return Earlier(version=version, provenance=provenance, record=record)
+
+
+def _rebuild(record: Record, arguments: argparse.Namespace) -> Rebuild:
+    """Return how a record is built in Debian; its sources are fetched."""
+    plan = rebuild_plan(record, TARGET)
+    names = [package.name for package in plan.packages]
+    raise_all(without_names(record, names, TARGET))
+    if not plan.expected:
+        raise InputError(
+            "the record holds no built file to compare with",
+            where=record.source,
+        )
+    tools = needed_tools(plan).values()
+    return Rebuild(
+        plan=plan,
+        distfiles=fetched_distfiles(plan, arguments),
+        depends=tuple(sorted({*depexts(record, names, TARGET), *tools})),
+    )

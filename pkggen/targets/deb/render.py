@@ -1,0 +1,273 @@
+"""The `debian/` directory of a source package."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from pkggen import templating
+from pkggen.errors import InputError, PkggenError, raise_all
+from pkggen.recipe.changes import changes
+from pkggen.recipe.model import ImageRecipe
+from pkggen.recipe.script import rebuild_script
+from pkggen.recipe.service import service
+from pkggen.recipe.versions import deb_version
+from pkggen.targets.deb import control, names, quote, unikernel
+from pkggen.targets.deb.changelog import Entry, build_line, changelog
+from pkggen.targets.deb.copyright import copyright_file
+from pkggen.tree import SEAL, CopiedFile, TextFile, Tree, with_seal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pkggen.recipe.model import AnyRecipe, Maintainer
+    from pkggen.record.model import Artifact
+    from pkggen.targets.deb.model import Inputs
+
+DEBIAN: Final = PurePosixPath("debian")
+DISTFILES: Final = "distfiles"
+BUILT: Final = "rebuilt"
+HINT: Final = ".pkggen.hint"
+"""End of the name of a generated file that a maintainer's own stands beside."""
+
+
+def debian_tree(inputs: Inputs) -> Tree:
+    """Return the files below `debian/`, those of the overlay instead of the generated ones.
+
+    Raises:
+        InputError: something cannot be in a Debian package; all reasons together.
+    """
+    generated = _generated(inputs)
+    overlay = inputs.overlay or Tree({})
+    hints = {
+        path.with_name(path.name + HINT): file
+        for path, file in generated.items()
+        if path in overlay and overlay[path] != file
+    }
+    return Tree({**generated, **hints, **overlay})
+
+
+def installed(recipe: AnyRecipe) -> Iterator[tuple[Artifact, PurePosixPath]]:
+    """Yield each recorded file that is installed, and where to, relative to the root.
+
+    Raises:
+        InputError: a file has no place in Debian.
+    """
+    for file in recipe.payload:
+        if isinstance(recipe, ImageRecipe):
+            yield file, names.IMAGES / recipe.file_name
+            continue
+        place = names.place(file.path)
+        if place is None:
+            raise InputError(
+                "Debian has no place for this file of the record", where=str(file.path)
+            )
+        yield file, place
+
+
+def _generated(inputs: Inputs) -> Tree:
+    overlay = inputs.overlay or Tree({})
+    raise_all(_faults(inputs))
+    recipe, maintainer = inputs.recipe, inputs.recipe.maintainer
+    if maintainer is None:
+        raise AssertionError(recipe.name)  # is one of the faults
+    log = changelog(recipe.name, maintainer, _entries(inputs))
+    files = {
+        "changelog": TextFile(log),
+        "control": TextFile(f"{_header(recipe)}\n\n{control.control(inputs, maintainer)}"),
+        "source/format": TextFile("3.0 (quilt)\n"),
+        "upstream/metadata": TextFile(_upstream(inputs)),
+        "watch": TextFile(f"version=4\n{_header(recipe)}\n{_WATCH}"),
+        "docs": TextFile("".join(f"{name}\n" for name in _docs(inputs))),
+        "install": TextFile(_install(inputs)),
+        "SHA256SUMS": TextFile(
+            "".join(f"{file.sha256}  {place}\n" for file, place in installed(recipe))
+        ),
+        "source/lintian-overrides": TextFile(_source_overrides(inputs)),
+        f"{recipe.name}.lintian-overrides": TextFile(_binary_overrides(inputs)),
+    }
+    if DEBIAN / "copyright" not in overlay:
+        files["copyright"] = TextFile(_copyright(inputs, maintainer))
+    found: dict[PurePosixPath, TextFile | CopiedFile] = {
+        DEBIAN / path: file for path, file in files.items()
+    }
+    templates = {
+        "rules": "rules",
+        "README.source": "README.source",
+        "tests/control": "tests-control",
+        "tests/payload": "tests-payload",
+    }
+    if isinstance(recipe, ImageRecipe):
+        templates |= {"README.Debian": "README.Debian", "tests/launcher": "tests-launcher"}
+        header = quote.Deb(_header(recipe))
+        service_files = unikernel.service_files(recipe, header)
+        found |= {DEBIAN / path: file for path, file in service_files.items()}
+    values = _values(inputs, log)
+    for path, template in templates.items():
+        text = templating.render(f"deb/{template}.j2", values, finalize=quote.finalize)
+        executable = path == "rules" or template in {"tests-payload", "tests-launcher"}
+        found[DEBIAN / path] = TextFile(text, executable=executable)
+    found |= {DEBIAN / path: file for path, file in _rebuild_files(inputs).items()}
+    return Tree(found)
+
+
+_WATCH: Final = """\
+# There is nothing to watch: the upstream tarball is a recorded build, saved by pkggen. `pkggen deb`
+# with the name of the job makes the source package of the newest build.
+"""
+
+
+def _faults(inputs: Inputs) -> Iterator[PkggenError]:
+    yield from control.faults(inputs)
+    try:
+        for file, place in installed(inputs.recipe):
+            quote.path(str(file.path))
+            quote.path(str(place))
+    except InputError as error:
+        yield error
+
+
+def _header(recipe: AnyRecipe) -> str:
+    origin = recipe.provenance.origin
+    made_from = f"job {recipe.provenance.job}" if origin is None else origin.url
+    return quote.comments((f"{names.GENERATED} from {made_from}", SEAL))
+
+
+def _entries(inputs: Inputs) -> Iterator[Entry]:
+    recipe = inputs.recipe
+    builds = [(recipe.version, recipe.revision, recipe.provenance, inputs.record)]
+    builds += [(one.version, 1, one.provenance, one.record) for one in inputs.earlier]
+    for index, (version, revision, provenance, record) in enumerate(builds):
+        lines = [build_line(provenance)]
+        if record.image is not None:
+            lines.append(f"{record.image.path} has the sha256 {record.image.sha256}")
+        if index + 1 < len(builds):
+            lines += changes(builds[index + 1][-1], record)
+        yield Entry(
+            version=deb_version(version, revision), changes=tuple(lines), time=version.built
+        )
+
+
+def _copyright(inputs: Inputs, maintainer: Maintainer) -> str:
+    distfiles = () if inputs.rebuild is None else inputs.rebuild.distfiles
+    sources = [(f"{DISTFILES}/{cached(one.sha256)}", one) for one in distfiles]
+    return copyright_file(inputs.recipe, maintainer, inputs.parts, sources)
+
+
+def cached(sha256: str) -> PurePosixPath:
+    """Return the place of a file in opam's download cache."""
+    return PurePosixPath("sha256", sha256[:2], sha256)
+
+
+def _upstream(inputs: Inputs) -> str:
+    import yaml  # noqa: PLC0415 - 25 ms, for few commands
+
+    root = inputs.record.switch.root
+    fields = {
+        "Bug-Database": next((url for url in root.bug_reports if url.startswith("http")), None),
+        "Repository": None if root.dev_repo is None else root.dev_repo.removeprefix("git+"),
+        "Documentation": inputs.recipe.homepage,
+    }
+    given = {key: value for key, value in fields.items() if value is not None}
+    text: str = yaml.safe_dump(given or {"Name": inputs.recipe.name}, width=1000)
+    return f"{_header(inputs.recipe)}\n{text}"
+
+
+def _docs(inputs: Inputs) -> Iterator[str]:
+    """Yield the files of the record that let an operator trace what is installed."""
+    yield from (str(quote.path(str(file.path))) for file in inputs.record.metadata)
+    yield "record.json"
+
+
+def _install(inputs: Inputs) -> str:
+    obtained = "" if inputs.rebuild is None else f"{BUILT}/"
+    lines = [f"{obtained}{file.path} {place.parent}" for file, place in installed(inputs.recipe)]
+    if isinstance(inputs.recipe, ImageRecipe):
+        name = inputs.recipe.name
+        lines.append(f"debian/unikernel/{name} {names.LAUNCHERS}")
+        lines.append(f"debian/unikernel/{name}.conf {names.CONFIGURATION}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _source_overrides(inputs: Inputs) -> str:
+    shipped = inputs.rebuild is not None
+    reason = (
+        "The recorded files are here to compare with: what is packaged is built from distfiles/."
+        if shipped
+        else "The sources, with checksums, are listed in opam-switch; `pkggen deb --rebuild` makes"
+        " a package that ships and builds them."
+    )
+    lines = [_header(inputs.recipe), quote.comment(reason)]
+    for tag in ("source-is-missing", "source-contains-prebuilt-binary"):
+        lines += [f"{tag} [{file.path}]" for file in inputs.recipe.payload]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _binary_overrides(inputs: Inputs) -> str:
+    lines = [_header(inputs.recipe)]
+    files = list(installed(inputs.recipe))
+    lines.append("# Stripping would change the recorded bytes.")
+    lines += [f"unstripped-binary-or-object [{place}]" for _, place in files]
+    if isinstance(inputs.recipe, ImageRecipe):
+        lines.append("# An image is no program of this system: it has no libraries to link to.")
+        lines += [f"statically-linked-binary [{place}]" for _, place in files]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _rebuild_files(inputs: Inputs) -> dict[PurePosixPath, TextFile]:
+    rebuild = inputs.rebuild
+    if rebuild is None:
+        return {}
+    digests = {one.name: one.sha256 for one in rebuild.distfiles}
+    script = with_seal(rebuild_script(rebuild.plan, digests))
+    listed = "".join(f"{DISTFILES}/{cached(one.sha256)} {one.name}\n" for one in rebuild.distfiles)
+    return {
+        PurePosixPath("rebuild.sh"): TextFile(script, executable=True),
+        PurePosixPath(DISTFILES): TextFile(listed),
+        PurePosixPath("clean"): TextFile(f"{BUILT}/\n"),
+    }
+
+
+def _values(inputs: Inputs, log: str) -> dict[str, object]:
+    recipe = inputs.recipe
+    values: dict[str, object] = {
+        "header": quote.Deb(_header(recipe)),
+        "name": quote.word(recipe.name),
+        "package": quote.word(recipe.name),
+        "image": isinstance(recipe, ImageRecipe),
+        "shared": not isinstance(recipe, ImageRecipe),
+        "rebuild": None
+        if inputs.rebuild is None
+        else {"prefix": quote.absolute(inputs.rebuild.plan.prefix)},
+        "prefix": quote.prose("" if inputs.rebuild is None else inputs.rebuild.plan.prefix),
+        "option": quote.prose("" if inputs.rebuild is None else " --rebuild"),
+        "provenance": [quote.prose(line) for line in _provenance(inputs)],
+        "changelog_sha256": quote.word(hashlib.sha256(log.encode()).hexdigest()),
+    }
+    if isinstance(recipe, ImageRecipe):
+        described = service(recipe)
+        title = f"{recipe.name} for Debian"
+        values |= {
+            "title": quote.prose(title),
+            "underline": quote.prose("-" * len(title)),
+            "tender": quote.absolute(unikernel.paths(recipe).tender),
+            "configuration": quote.absolute(unikernel.configuration(recipe.name)),
+            "secret": quote.absolute(unikernel.secret(recipe.name)),
+            "launcher": quote.absolute(unikernel.launcher(recipe.name)),
+            "required": quote.prose(", ".join(unikernel.required(described))),
+            "user": quote.word(described.user),
+            "networks": bool(described.networks),
+            "image": quote.path(str(names.IMAGES / recipe.file_name)),
+        }
+    return values
+
+
+def _provenance(inputs: Inputs) -> Iterator[str]:
+    provenance = inputs.recipe.provenance
+    yield build_line(provenance)
+    yield f"root package {provenance.root}, opam-switch with the sha256"
+    yield provenance.switch_sha256
+    for file in inputs.recipe.payload:
+        yield f"{file.path}, sha256"
+        yield file.sha256
