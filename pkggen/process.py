@@ -99,10 +99,12 @@ def stream(  # noqa: PLR0913 - likewise
     cwd: Path | None = None,
     stdin: bytes = b"",
     show: Callable[[str], None] | None = None,
+    joined: bool = False,
 ) -> Iterator[IO[bytes]]:
     """Run a program and give its standard output as it comes; it has to be read to its end.
 
-    Arguments and errors are those of `run`. The program has a session of its own: it cannot ask
+    Arguments and errors are those of `run`; `joined` puts what it says on standard error into its
+    output, too. The program has a session of its own: it cannot ask
     at the terminal, and is killed together with its children.
     """
     program = shutil.which(argv[0], path=environment.get("PATH", ""))
@@ -118,7 +120,7 @@ def stream(  # noqa: PLR0913 - likewise
                 [program, *argv[1:]],
                 stdin=given,
                 stdout=subprocess.PIPE,
-                stderr=said,
+                stderr=subprocess.STDOUT if joined else said,
                 cwd=cwd,
                 env=environment,
                 start_new_session=True,

@@ -113,6 +113,14 @@ def parser() -> argparse.ArgumentParser:
             "the files alone tell. Exits with 1 if a rule is broken.",
         )
     )
+    _build(
+        commands.add_parser(
+            "build",
+            help="build generated source packages",
+            description="Build source packages with the tools of their distribution, without "
+            "network, and keep the log of each.",
+        )
+    )
     _rebuild(
         commands.add_parser(
             "rebuild",
@@ -310,6 +318,37 @@ def _lint(parser: argparse.ArgumentParser) -> None:
     )
     nix.add_argument("directory", metavar="DIR", help="holds pkgs/by-name")
     nix.add_argument("--json", action="store_true", help="print findings as JSON")
+
+
+def _build(parser: argparse.ArgumentParser) -> None:
+    targets = parser.add_subparsers(title="targets", metavar="TARGET", dest="target", required=True)
+    deb = targets.add_parser(
+        "deb",
+        help="Debian packages",
+        description="Build Debian packages: with sbuild in a clean chroot where this user can, "
+        "else with dpkg-buildpackage on this machine.",
+    )
+    deb.add_argument("sources", metavar="DSC", nargs="+", help="a .dsc that `pkggen deb` wrote")
+    deb.add_argument(
+        "-o", "--output", metavar="DIR", default=".", help="default: the current directory"
+    )
+    where = deb.add_argument_group("where to build").add_mutually_exclusive_group()
+    where.add_argument(
+        "--chroot",
+        metavar="FILE",
+        help="tarball to build in; mmdebstrap makes it if it is missing (default: the one that "
+        "sbuild would take)",
+    )
+    where.add_argument("--here", action="store_true", help="on this machine itself")
+    deb.add_argument(
+        "--suite", metavar="NAME", default="bookworm", help="of the chroot (default: bookworm)"
+    )
+    deb.add_argument(
+        "--archive",
+        metavar="URL",
+        help="Debian archive for a new chroot (default: https://deb.debian.org/debian)",
+    )
+    deb.add_argument("--json", action="store_true", help="print results as JSON")
 
 
 def _rebuild(parser: argparse.ArgumentParser) -> None:

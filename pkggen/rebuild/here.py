@@ -114,10 +114,10 @@ def run_here(
         InputError: another rebuild uses the prefix.
         ToolError: a step failed, or the system refused something.
     """
-    isolation = _isolation(progress)
+    network = isolation(progress)
     result = directory / RESULT
     argv = (
-        *(isolation or ()),
+        *(network or ()),
         *("sh", str(directory / SCRIPT), "-d", str(directory / DISTFILES)),
         *("-p", plan.prefix, "-j", str(jobs), "-o", str(result)),
     )
@@ -138,7 +138,7 @@ def run_here(
                 ) from error
         except OSError as error:
             raise ToolError(error.strerror or str(error), where=str(result)) from error
-    return isolation is not None
+    return network is not None
 
 
 def forget(plan: RebuildPlan, result: Path) -> None:
@@ -224,8 +224,12 @@ def _unwritable(path: Path) -> Iterator[PkggenError]:
         )
 
 
-def _isolation(progress: Callable[[str], None]) -> Sequence[str] | None:
-    """Return the command that takes the network away; None when none works here."""
+def isolation(progress: Callable[[str], None]) -> Sequence[str] | None:
+    """Return the words before a command that take the network from it; None if nothing does here.
+
+    Args:
+        progress: Is told when it cannot be done.
+    """
     if sys.platform == "linux":
         for argv in _ISOLATION:
             try:
