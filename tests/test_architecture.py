@@ -26,7 +26,15 @@ ALLOWED: Final = {
     "record": {"compression", "opam", "web", "errors"},
     "sources": {"compression", "opam", "process", "web", "errors"},
     "recipe": {"record", "opam", "sources.hashes", "sources.model", "templating", "errors"},
-    "targets": {"recipe", "record.model", "sources.model", "templating", "tree", "errors"},
+    "targets": {
+        "recipe",
+        "record.model",
+        "sources.model",
+        "compression",
+        "templating",
+        "tree",
+        "errors",
+    },
     "publish": {"targets", "recipe.model", "recipe.overrides", "process", "tree", "errors"},
     "rebuild": {"record", "recipe", "sources", "opam", "process", "tree", "errors"},
     "cli": {

@@ -191,6 +191,11 @@ def _deb(parser: argparse.ArgumentParser) -> None:
         help="build the files from the recorded sources, which are fetched and shipped",
     )
     what.add_argument(
+        "--components",
+        action="store_true",
+        help="with --rebuild: each compressed tarball as a component of its own, at most 60",
+    )
+    what.add_argument(
         "--previous",
         metavar="SOURCE",
         action="append",

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
+
+from pkggen.targets.deb.components import cached
 
 if TYPE_CHECKING:
     from pkggen.recipe.distfiles import Distfile
@@ -11,6 +14,7 @@ if TYPE_CHECKING:
     from pkggen.recipe.parts import Part
     from pkggen.recipe.plan import RebuildPlan
     from pkggen.record.model import Record
+    from pkggen.targets.deb.components import Component
     from pkggen.tree import Tree
 
 
@@ -24,6 +28,19 @@ class Rebuild:
     """Every file that the plan starts from, sorted by name."""
     depends: tuple[str, ...]
     """Debian packages that the steps and the script need, sorted."""
+    components: tuple[Component, ...] = ()
+    """Those of the files that are tarballs of their own; the others share one."""
+
+    @property
+    def cached(self) -> tuple[Distfile, ...]:
+        """The files that share one tarball."""
+        own = {one.distfile.name for one in self.components}
+        return tuple(one for one in self.distfiles if one.name not in own)
+
+    def place(self, distfile: Distfile) -> PurePosixPath:
+        """Return where a file, or what is in it, is in the source package."""
+        own = {one.distfile.name: PurePosixPath(one.name) for one in self.components}
+        return own.get(distfile.name) or cached(distfile.sha256)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 from pkggen.errors import InputError
 from pkggen.recipe.versions import deb_version
+from pkggen.targets.deb.components import DISTFILES, cached
 from pkggen.targets.deb.deb822 import parse, render
-from pkggen.targets.deb.render import DEBIAN, DISTFILES, cached, debian_tree
+from pkggen.targets.deb.render import DEBIAN, debian_tree
 from pkggen.targets.deb.tarball import StoredTarGz, tar_xz
 from pkggen.tree import CopiedFile, TextFile, Tree
 
@@ -72,7 +73,11 @@ def source_package(inputs: Inputs) -> SourcePackage:
     distfiles = _distfiles(inputs)
     if distfiles is not None:
         packed = StoredTarGz(tuple(distfiles.items()), time)
-        tarballs.insert(0, _tarball(f"{stem}.orig-{DISTFILES}.tar.gz", packed))
+        tarballs.append(_tarball(f"{stem}.orig-{DISTFILES}.tar.gz", packed))
+    tarballs += [
+        _tarball(f"{stem}.orig-{one.name}.tar.{one.suffix}", one.distfile.content)
+        for one in (() if inputs.rebuild is None else inputs.rebuild.components)
+    ]
     last = CopiedFile.of(tar_xz(debian.items(), time)).content
     tarballs.append(_tarball(f"{recipe.name}_{version}.debian.tar.xz", last))
     dsc = PurePosixPath(f"{recipe.name}_{version}.dsc")
@@ -104,13 +109,11 @@ def _copied(file: Artifact) -> CopiedFile:
 
 def _distfiles(inputs: Inputs) -> Tree | None:
     """Return the sources in the layout of opam's download cache; None without."""
-    if inputs.rebuild is None:
+    if inputs.rebuild is None or not inputs.rebuild.cached:
         return None
     files: dict[PurePosixPath, File] = {
-        DISTFILES / cached(one.sha256): CopiedFile(
-            content=one.content, sha256=one.sha256, size=one.size
-        )
-        for one in inputs.rebuild.distfiles
+        cached(one.sha256): CopiedFile(content=one.content, sha256=one.sha256, size=one.size)
+        for one in inputs.rebuild.cached
     }
     return Tree(files)
 
