@@ -35,7 +35,16 @@ ALLOWED: Final = {
         "tree",
         "errors",
     },
-    "publish": {"targets", "recipe.model", "recipe.overrides", "process", "tree", "errors"},
+    "publish": {
+        "targets",
+        "recipe.model",
+        "recipe.overrides",
+        "compression",
+        "templating",
+        "process",
+        "tree",
+        "errors",
+    },
     "rebuild": {"record", "recipe", "sources", "opam", "process", "tree", "errors"},
     "cli": {
         "rebuild",
