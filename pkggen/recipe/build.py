@@ -76,7 +76,7 @@ def image_recipe(
         homepage=stated.homepage or _homepage(root),
         licences=licences,
         maintainer=stated.maintainer or overrides.maintainer,
-        provenance=_provenance(record, root),
+        provenance=provenance(record, root),
         image=image[0],
         solo5=image[1],
     )
@@ -155,7 +155,8 @@ def _repository_page(url: str) -> str:
     return match[1] if match else ""
 
 
-def _provenance(record: Record, root: OpamPackage) -> Provenance:
+def provenance(record: Record, root: OpamPackage) -> Provenance:
+    """Return which recorded build a package comes from."""
     switch = next(file for file in record.metadata if str(file.path) == SWITCH_FILE)
     return Provenance(
         job=record.job,
