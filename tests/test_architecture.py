@@ -28,7 +28,7 @@ ALLOWED: Final = {
     "recipe": {"record", "opam", "sources.hashes", "sources.model", "templating", "errors"},
     "targets": {"recipe", "record.model", "sources.model", "templating", "tree", "errors"},
     "publish": {"targets", "recipe.model", "recipe.overrides", "process", "tree", "errors"},
-    "rebuild": {"record", "recipe", "sources", "opam", "process", "tree", "errors"},
+    "rebuild": {"record", "recipe", "sources", "opam", "process", "tree", "web", "errors"},
     "cli": {
         "rebuild",
         "opam",
