@@ -122,15 +122,14 @@ def release_submission(release: Release, checkout: Path, *, committed: bool = Fa
     _require_checkout(checkout)
     path = names.directory(release.name) / names.PACKAGE_FILE
     old = read_text(checkout, path)
-    if old is None:
+    repository = Repository(checkout)
+    if old is None or (committed and repository.committed(path) is None):
         raise InputError(
             f"there is no {path} to update",
             where=str(checkout),
             hint=f"{release.name} is no unikernel, and pkggen adds no package of it",
         )
     if committed:
-        repository = Repository(checkout)
-        repository.require_clean_index()
         repository.require_unchanged(path)
     edited = with_release(old, release, str(path))
     edits = hashlib.sha256(old.encode()).hexdigest()

@@ -157,6 +157,9 @@ def test_nothing_is_added(run: Run, checkout: Checkout, record: Path) -> None:
     assert f"there is no {PACKAGE} to update" in error
     error = refused(run, checkout, "update", record, "--nixpkgs", checkout.root)
     assert f"there is no {PACKAGE} to update" in error
+    checkout.write(PACKAGE, (STAND_IN / "solo5.nix").read_text())  # of no commit
+    error = refused(run, checkout, "nix", record, "--nixpkgs", checkout.root, "--commit")
+    assert f"there is no {PACKAGE} to update" in error
 
 
 @pytest.mark.parametrize(
