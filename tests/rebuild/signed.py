@@ -18,6 +18,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+GPG: Final = ("gpg", "--batch", "--pinentry-mode", "loopback", "--passphrase", "")
+"""It asks nobody."""
 RELEASE: Final = """\
 Origin: Tests
 Suite: oldstable
@@ -43,7 +45,7 @@ class Signer:
     def gpg(self, *argv: str, stdin: str = "") -> bytes:
         """Run gpg and return what it prints."""
         return subprocess.run(
-            ["gpg", "--homedir", str(self.home), "--batch", "--passphrase", "", *argv],
+            [*GPG, "--homedir", str(self.home), *argv],
             input=stdin.encode(),
             check=True,
             capture_output=True,
