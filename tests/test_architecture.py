@@ -45,7 +45,7 @@ ALLOWED: Final = {
         "tree",
         "errors",
     },
-    "rebuild": {"record", "recipe", "sources", "opam", "process", "tree", "errors"},
+    "rebuild": {"record", "recipe", "sources", "opam", "process", "tree", "web", "errors"},
     "cli": {
         "rebuild",
         "opam",

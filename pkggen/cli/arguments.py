@@ -8,6 +8,7 @@ from typing import Final
 from pkggen import __version__
 
 DEFAULT_SERVER: Final = "https://builds.robur.coop"
+DEFAULT_KEYRING: Final = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 _EPILOG: Final = """\
 exit codes:
@@ -410,6 +411,12 @@ def _toolchain(parser: argparse.ArgumentParser) -> None:
         action="append",
         help="Debian archive (default: https://deb.debian.org/debian and the recorded release); "
         "may be repeated; snapshot.debian.org has old versions",
+    )
+    parser.add_argument(
+        "--keyring",
+        metavar="FILE",
+        default=DEFAULT_KEYRING,
+        help="binary keyring of the keys that must have signed the archives (default: %(default)s)",
     )
     parser.add_argument(
         "-o",

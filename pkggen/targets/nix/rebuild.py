@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 REBUILD_FILE: Final = "rebuild.nix"
 DEPS_FILE: Final = "deps.json"
-CARRIED: Final = "carried"
 
 _STORE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,199}")
 _ADDRESS: Final = re.compile(r"https?://[!-~]+")
@@ -105,7 +104,7 @@ def rebuild_tree(
         script = rebuild_script(plan, digests, part)
         files[PurePosixPath(SCRIPTS[part])] = TextFile(with_seal(script))
     for carried in plan.carried:
-        files[PurePosixPath(CARRIED, carried.file_name)] = CopiedFile.of(carried.content)
+        files[PurePosixPath(names.CARRIED, carried.file_name)] = CopiedFile.of(carried.content)
     return Tree(files)
 
 
