@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from pkggen.cli import main
-from pkggen.rebuild.chroot import ARCHIVE
 from tests.rebuild.made import EXAMPLE
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
 NAME: Final = "hello-unikernel"
 SUITE: Final = "bookworm"
+MIRROR: Final = "http://deb.debian.org/debian"
 CONFIG: Final = "maintainer: {name: Jane Doe, email: jane@example.org}\n"
 LATER: Final = "2026-08-21T12:00:00Z"
 OLD: Final = "1.0.0-20260820120000Z-0pkggen1"
@@ -173,9 +173,10 @@ def clean_system(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("NO DEBIAN SYSTEM MADE: install mmdebstrap")
     root = tmp_path_factory.mktemp("system") / "root"
     argv = ["mmdebstrap", "--variant=minbase", f"--include={','.join(INCLUDE)}", SUITE, str(root)]
-    done = subprocess.run([*argv, ARCHIVE], capture_output=True, text=True, check=False)
+    done = subprocess.run([*argv, MIRROR], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         pytest.skip(f"NO DEBIAN SYSTEM MADE: {done.stderr[-500:]}")
+    shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")  # Debian's archive is asked by name
     return root
 
 
