@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pkggen.cli.common import talk
+from pkggen.cli.talk import talk
 from pkggen.errors import UsageError
 from pkggen.publish.apt.initialise import Wanted, initialise
 from pkggen.publish.apt.page import sources_file

@@ -5,14 +5,18 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pkggen.errors import ToolError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+AT_A_TIME: Final = 8
+"""Threads that wait for the disk."""
 
 
 @contextmanager
@@ -45,9 +49,10 @@ def locked(file: Path) -> Iterator[None]:
 
 def make_directory(directory: Path) -> None:
     """Make a directory, and those above it, that everybody may read."""
-    for missing in reversed([d for d in (directory, *directory.parents) if not d.exists()]):
-        missing.mkdir(exist_ok=True)
-        missing.chmod(0o755)
+    if not directory.is_dir():
+        make_directory(directory.parent)
+        directory.mkdir()
+        directory.chmod(0o755)
 
 
 def write(file: Path, data: bytes) -> None:
@@ -83,6 +88,12 @@ def link(old: Path, new: Path) -> None:
         pass
     except OSError:
         shutil.copyfile(old, new)
+
+
+def sync_directories(directories: Iterable[Path]) -> None:
+    """Force the names in directories to the disk, which takes many orders at a time."""
+    with ThreadPoolExecutor(AT_A_TIME) as threads:
+        list(threads.map(sync_directory, directories))
 
 
 def sync_directory(directory: Path) -> None:

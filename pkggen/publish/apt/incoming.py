@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES: Final = 1024 * 1024
 _UPLOADS: Final = frozenset({".changes", ".buildinfo"})
-# They wait for the disk most of the time.
-_COPIERS: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +142,7 @@ class _Collector:
         Args:
             faults: Gets what is wrong with the others.
         """
-        with ThreadPoolExecutor(_COPIERS) as copiers:
+        with ThreadPoolExecutor(disk.AT_A_TIME) as copiers:
             due = [copiers.submit(self._binary, path, self._debs[path]) for path in self._debs]
         for one in due:
             try:

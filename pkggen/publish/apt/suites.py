@@ -112,8 +112,8 @@ class Suite:
         for old in self._numbers()[-KEPT_GENERATIONS:]:  # the new one among them
             self._by_hash(self._generations / str(old), place)
         self._let_time_pass(place, current)
-        for directory in (self._generations, place, *(d for d in place.rglob("*") if d.is_dir())):
-            disk.sync_directory(directory)
+        below = (directory for directory in place.rglob("*") if directory.is_dir())
+        disk.sync_directories((self._generations, place, *below))
         return number
 
     def _by_hash(self, old: Path, new: Path) -> None:
