@@ -180,11 +180,9 @@ class _Collector:
 def _verify(listed: Listed, size: int, digests: dict[str, str], where: str) -> None:
     """Raise an error unless a file has the size and all checksums that are listed."""
     found = {"size": str(size), **digests}
-    raise_all(
-        VerificationError(f"the {kind} is {found[kind]}, listed is {value}", where=where)
-        for kind, value in (("size", str(listed.size)), *listed.digests.items())
-        if found[kind] != value
-    )
+    for kind, value in (("size", str(listed.size)), *listed.digests.items()):
+        if found[kind] != value:
+            raise VerificationError(f"the {kind} is {found[kind]}, listed is {value}", where=where)
 
 
 def _measured(data: bytes) -> tuple[int, dict[str, str]]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from pkggen.errors import InputError, PkggenError, raise_all
 from pkggen.publish.apt import disk, pool
 from pkggen.publish.apt.incoming import collect
-from pkggen.publish.apt.indices import Release, index_files, release_text
+from pkggen.publish.apt.indices import SOURCE, Release, index_files, release_text
 from pkggen.publish.apt.page import PAGE, front_tree
 from pkggen.publish.apt.settings import SETTINGS_FILE, Settings, read_settings
 from pkggen.publish.apt.signing import own_keyring, users_keyring
@@ -117,6 +117,7 @@ class Repository:
         old = published[suite].entries
         with tempfile.TemporaryDirectory(prefix=_STAGING, dir=self._directory / PRIVATE) as staging:
             packages = collect(paths, Path(staging))
+            raise_all(self._unknown_architectures(packages))
             raise_all(_conflicts(packages, published.values()))
             new = [package for package in packages if package.entry.key not in old]
             if new:
@@ -229,6 +230,16 @@ class Repository:
     def _read_all(self) -> dict[str, Published]:
         fingerprint = self._key.fingerprint
         return {n: self._suite(n).read(self._keyring, fingerprint) for n in self.settings.suites}
+
+    def _unknown_architectures(self, packages: Iterable[Incoming]) -> Iterator[InputError]:
+        known = {*self.settings.architectures, "all", SOURCE}
+        for package in packages:
+            if (architecture := package.entry.architecture) not in known:
+                yield InputError(
+                    f"the repository has no architecture {architecture}",
+                    where=str(package.entry),
+                    hint=f"`pkggen apt init DIR --architecture {architecture}` adds it",
+                )
 
     def _date(self, old: Published, newest: int = 0, stated: int | None = None) -> int:
         """Return the date of the next Release: apt takes none that goes back, and no future one."""
