@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from pkggen.errors import ToolError
@@ -56,10 +57,10 @@ def make_directory(directory: Path) -> None:
 
 
 def write(file: Path, data: bytes) -> None:
-    """Write a new file that everybody may read, down to the disk."""
+    """Write a new file that everybody may read."""
     with file.open("xb") as stream:
+        os.fchmod(stream.fileno(), 0o644)
         stream.write(data)
-        finish(stream.fileno())
 
 
 def replace(file: Path, data: bytes) -> None:
@@ -68,16 +69,11 @@ def replace(file: Path, data: bytes) -> None:
     new.unlink(missing_ok=True)
     try:
         write(new, data)
+        sync([new])
         new.replace(file)
     finally:
         new.unlink(missing_ok=True)
-    sync_directory(file.parent)
-
-
-def finish(descriptor: int) -> None:
-    """Let everybody read an open file, and force it to the disk."""
-    os.fchmod(descriptor, 0o644)
-    os.fsync(descriptor)
+    sync([file.parent])
 
 
 def link(old: Path, new: Path) -> None:
@@ -90,20 +86,24 @@ def link(old: Path, new: Path) -> None:
         shutil.copyfile(old, new)
 
 
-def sync_directories(directories: Iterable[Path]) -> None:
-    """Force the names in directories to the disk, which takes many orders at a time."""
+def sync(paths: Iterable[Path]) -> None:
+    """Force files, and the names in directories, to the disk.
+
+    Asked for many that were just written, the disk takes little longer than for the first.
+    """
     with ThreadPoolExecutor(AT_A_TIME) as threads:
-        list(threads.map(sync_directory, directories))
+        list(threads.map(_sync, paths))
 
 
-def sync_directory(directory: Path) -> None:
-    """Force the names in a directory to the disk."""
-    with suppress(OSError):  # some file systems cannot, and need not
-        number = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
+def _sync(path: Path) -> None:
+    number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(number)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # directories of some file systems need no such thing
+            raise
+    finally:
+        os.close(number)
 
 
 def remove_tree(directory: Path) -> None:

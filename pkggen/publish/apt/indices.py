@@ -34,6 +34,7 @@ COMPONENT: Final = "main"
 SOURCES: Final = f"{COMPONENT}/source/Sources"
 """Path of the index of source packages below a suite."""
 
+_FILENAME: Final = re.compile(r"^Filename: (.+)$", re.MULTILINE)
 _LISTED: Final = re.compile(r"([0-9a-f]{64}) +([0-9]+) ([A-Za-z0-9/_.-]+)")
 
 
@@ -120,6 +121,15 @@ def read_index(text: str, where: str) -> Iterator[Entry]:
     source = where.endswith(SOURCES)
     for fields in parse(text, where):
         yield _source(fields) if source else _binary(fields)
+
+
+def used_paths(text: str, where: str) -> Iterator[str]:
+    """Yield the paths of the pool that an index of ours lists."""
+    if not where.endswith(SOURCES):
+        yield from _FILENAME.findall(text)  # ten times faster than reading all of it
+        return
+    for entry in read_index(text, where):
+        yield from (file.path for file in entry.files)
 
 
 def _binary(fields: dict[str, str]) -> Entry:

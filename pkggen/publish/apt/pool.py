@@ -52,7 +52,7 @@ def place(packages: Iterable[Incoming], public: Path, used: Callable[[], Collect
         disk.make_directory(there.parent)
         copy.replace(there)
         directories.add(there.parent)
-    disk.sync_directories(directories)
+    disk.sync(directories)
 
 
 def different(what: str) -> InputError:

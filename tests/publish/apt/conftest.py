@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from pkggen.publish.apt.repository import Done
 
 
+@pytest.fixture(autouse=True)
+def no_power_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait for the disk."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
 @pytest.fixture(scope="session")
 def needs_gpg() -> None:
     """Skip what needs gpg."""

@@ -484,7 +484,6 @@ def test_more_suites_and_architectures(repository: Path, tmp_path: Path) -> None
         {"architectures": ("a/b",)},
     ],
 )
-@pytest.mark.usefixtures("needs_gpg")
 def test_settings_that_cannot_be(tmp_path: Path, wrong: dict[str, object]) -> None:
     stated = {"name": None, "url": None, "fingerprint": None, "suites": (), "architectures": ()}
     with pytest.raises(InputError):
@@ -531,4 +530,3 @@ def test_an_edited_page_is_kept(repository: Path) -> None:
     assert [str(path) for path in kept] == ["index.html"]
     assert page.read_text() == "<p>Mine</p>"
     assert "PUBLIC KEY" in (repository / "public/greetings.asc").read_text()
-    assert kept[0] == module.PAGE
