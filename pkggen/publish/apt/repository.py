@@ -90,6 +90,7 @@ class Repository:
         self._public = directory / PUBLIC
         self._keyring = keyring
         self._key = key
+        self._sound = False
 
     # Changing
 
@@ -208,7 +209,7 @@ class Repository:
         """
         for name in self.settings.suites:
             suite = self._suite(name)
-            if suite.current is None:
+            if suite.current is None and (old is None or name not in old.suites):
                 self._publish(name, {}, self._date(_NOTHING))
             elif old is None or old.architectures != self.settings.architectures:
                 published = suite.read(self._keyring, self._key.fingerprint)
@@ -217,6 +218,8 @@ class Repository:
 
     def collect_garbage(self) -> None:
         """Remove what nobody needs; if anything is not as it should be, remove nothing."""
+        if not self._sound:
+            return
         with suppress(OSError, PkggenError):
             for name in self.settings.suites:
                 self._suite(name).collect()
@@ -228,8 +231,10 @@ class Repository:
         return Suite(self._public / "dists", name)
 
     def _read_all(self) -> dict[str, Published]:
-        fingerprint = self._key.fingerprint
-        return {n: self._suite(n).read(self._keyring, fingerprint) for n in self.settings.suites}
+        names, fingerprint = self.settings.suites, self._key.fingerprint
+        published = {name: self._suite(name).read(self._keyring, fingerprint) for name in names}
+        self._sound = True
+        return published
 
     def _unknown_architectures(self, packages: Iterable[Incoming]) -> Iterator[InputError]:
         known = {*self.settings.architectures, "all", SOURCE}

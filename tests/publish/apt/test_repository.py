@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,8 +46,16 @@ def test_indices_are_as_python_debian_reads_them(repository: Path, tmp_path: Pat
     only = write_deb(tmp_path / "in", version="1:2.0-1", more="Source: libgreet (2.0-1)\n")
     add(repository, every, only, write_source(tmp_path / "in"))
     suite = repository / STABLE
-    amd64 = list(Packages.iter_paragraphs((suite / "main/binary-amd64/Packages").read_text()))
-    arm64 = list(Packages.iter_paragraphs((suite / "main/binary-arm64/Packages").read_text()))
+    amd64 = list(
+        Packages.iter_paragraphs(
+            (suite / "main/binary-amd64/Packages").read_text(), use_apt_pkg=False
+        )
+    )
+    arm64 = list(
+        Packages.iter_paragraphs(
+            (suite / "main/binary-arm64/Packages").read_text(), use_apt_pkg=False
+        )
+    )
     assert [stanza["Package"] for stanza in amd64] == ["doc", "hello"]
     assert [stanza["Package"] for stanza in arm64] == ["doc"]
     assert amd64[1]["Filename"] == "pool/main/libg/libgreet/hello_2.0-1_amd64.deb"
@@ -55,7 +64,9 @@ def test_indices_are_as_python_debian_reads_them(repository: Path, tmp_path: Pat
         assert int(stanza["Size"]) == len(data)
         assert stanza["SHA256"] == hashlib.sha256(data).hexdigest()
         assert stanza["Description"] == "a greeting\n It says more\n .\n than one line."
-    (source,) = Sources.iter_paragraphs((suite / "main/source/Sources").read_text())
+    (source,) = Sources.iter_paragraphs(
+        (suite / "main/source/Sources").read_text(), use_apt_pkg=False
+    )
     assert (source["Package"], source["Version"]) == ("hello", "1.0-1")
     assert "Source" not in source
     assert {line["name"] for line in source["Checksums-Sha256"]} == {
@@ -313,6 +324,8 @@ def test_nothing_is_deleted_because_something_is_lost(
     before = tree(repository)
     with pytest.raises(InputError, match="is missing"):
         add(repository, write_deb(tmp_path / "in", "other"))
+    with pytest.raises(InputError, match="is missing"):
+        initialise(repository, replace(WANTED, architectures=("riscv64",)))
     assert tree(repository) == before
 
 
@@ -393,7 +406,7 @@ def test_a_key_of_the_user(keyring: Path, tmp_path: Path, monkeypatch: pytest.Mo
     add(place, write_deb(tmp_path / "in"))
     assert not (place / "private/gnupg").exists()
     gpg(keyring, "--quick-set-expire", fingerprint, "seconds=1")
-    time.sleep(1.1)
+    time.sleep(2.1)
     before = tree(place)
     with pytest.raises(InputError, match="has expired"):
         add(place, write_deb(tmp_path / "in", "other"))
@@ -401,6 +414,23 @@ def test_a_key_of_the_user(keyring: Path, tmp_path: Path, monkeypatch: pytest.Mo
     gpg(keyring, "--yes", "--delete-secret-keys", fingerprint)
     with pytest.raises(InputError, match="no secret key"):
         add(place, write_deb(tmp_path / "in", "other"))
+
+
+@pytest.mark.slow
+def test_a_younger_subkey_signs(
+    keyring: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("--passphrase", "", "--faked-system-time", str(TIME), "--quick-generate-key")
+    gpg(keyring, *words, "me", "ed25519", "cert", "never")
+    monkeypatch.setenv("GNUPGHOME", str(keyring))
+    fingerprint = fingerprint_in(keyring)
+    wanted = Wanted(name=None, url=None, fingerprint=fingerprint, suites=(), architectures=())
+    with pytest.raises(InputError, match="cannot sign"):
+        initialise(tmp_path / "mine", wanted)
+    gpg(keyring, "--passphrase", "", "--quick-add-key", fingerprint, "ed25519", "sign", "never")
+    initialise(tmp_path / "mine", wanted)
+    add(tmp_path / "mine", write_deb(tmp_path / "in"))
+    assert packages(tmp_path / "mine") == ["hello 1.0-0pkggen1 amd64"]
 
 
 def test_a_key_that_is_not_there(
