@@ -222,7 +222,9 @@ def _deb(parser: argparse.ArgumentParser) -> None:
         help="write the directory of each package too, as dpkg-source would unpack it",
     )
     what.add_argument(
-        "--sign", metavar="KEY", help="sign the .dsc with this key of your gpg keyring"
+        "--sign",
+        metavar="FINGERPRINT",
+        help="sign each .dsc with this key of your keyring",
     )
     _how_to_write(parser)
     _fetch_options(parser.add_argument_group("how --rebuild fetches"))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from pkggen.cli.common import load_overrides, source_licences, source_opener
 from pkggen.cli.packages import Made, fetched_distfiles, package_sources
 from pkggen.errors import InputError, UsageError, raise_all
+from pkggen.publish.signing import users_keyring
 from pkggen.rebuild.here import needed_tools
 from pkggen.recipe.build import package_recipe, past_version
 from pkggen.recipe.depexts import depexts, without_names
@@ -18,10 +19,11 @@ from pkggen.targets.deb.components import components
 from pkggen.targets.deb.model import Earlier, Inputs, Rebuild
 from pkggen.targets.deb.overlay import keep_edited, read_overlay
 from pkggen.targets.deb.source_package import source_package
-from pkggen.tree import Tree
+from pkggen.tree import CopiedFile, Tree
 
 if TYPE_CHECKING:
     import argparse
+    from datetime import datetime
 
     from pkggen.recipe.overrides import Overrides
     from pkggen.record.model import Record
@@ -76,10 +78,21 @@ def _made(
         )
     )
     tree = package.packed
+    if arguments.sign is not None:
+        tree = _signed(tree, package.dsc, arguments.sign, recipe.version.built)
     if arguments.unpacked:
         below = {package.directory / path: file for path, file in package.unpacked.items()}
         tree |= keep_edited(Tree(below), Path(arguments.output))
     return Made(name=recipe.name, tree=tree, facts={"dsc": str(package.dsc)})
+
+
+def _signed(tree: Tree, dsc: PurePosixPath, fingerprint: str, time: datetime) -> Tree:
+    """Return the files of a source package with its `.dsc` inside of a signature."""
+    keyring = users_keyring()
+    key = keyring.key(fingerprint.replace(" ", "").upper())
+    with tree[dsc].content.open() as content:
+        inline, _ = keyring.sign(content.read(), key, max(int(time.timestamp()), key.created))
+    return Tree({**tree, dsc: CopiedFile.of(inline)})
 
 
 def _earlier(record: Record, overrides: Overrides) -> Earlier:

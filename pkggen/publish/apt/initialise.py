@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from pkggen.publish.apt.signing import Keyring
+    from pkggen.publish.signing import Keyring
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from pkggen.tree import SEAL, TextFile, Tree
 if TYPE_CHECKING:
     from pkggen.publish.apt.quote import Html
     from pkggen.publish.apt.settings import Settings
-    from pkggen.publish.apt.signing import Key
+    from pkggen.publish.signing import Key
 
 PAGE: Final = PurePosixPath("index.html")
 

@@ -22,8 +22,8 @@ from pkggen.publish.apt.incoming import collect
 from pkggen.publish.apt.indices import SOURCE, Release, index_files, release_text
 from pkggen.publish.apt.page import PAGE, front_tree
 from pkggen.publish.apt.settings import SETTINGS_FILE, Settings, read_settings
-from pkggen.publish.apt.signing import own_keyring, users_keyring
 from pkggen.publish.apt.suites import Published, Suite
+from pkggen.publish.signing import own_keyring, users_keyring
 from pkggen.tree import ChangeKind, Tree, plan, write
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from pkggen.publish.apt.incoming import Incoming
     from pkggen.publish.apt.indices import Entry
-    from pkggen.publish.apt.signing import Key, Keyring
+    from pkggen.publish.signing import Key, Keyring
 
 PUBLIC: Final = "public"
 """Directory that may be served."""

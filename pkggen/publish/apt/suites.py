@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pkggen.publish.apt.indices import Entry, Release
-    from pkggen.publish.apt.signing import Keyring
+    from pkggen.publish.signing import Keyring
 
 KEPT_GENERATIONS: Final = 3
 """Generations on disk: the published one and the two before it."""

@@ -1,7 +1,8 @@
-"""Signing with gpg: a key of the repository's own, or one of the user's keyring.
+"""Signing with gpg: by a key of a repository's own, or one of the user's keyring.
 
-A signature carries the time of the Release file instead of the clock's (`--faked-system-time`), so
-that with an ed25519 or RSA key the same Release is signed with the same bytes.
+A signature carries a stated time, such as that of a Release file, instead of the clock's
+(`--faked-system-time`), so that with an ed25519 or RSA key the same text is signed with the same
+bytes.
 
 Sources: gpg(1); GnuPG `doc/DETAILS` (the colon listings and status lines).
 """
