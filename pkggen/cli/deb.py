@@ -13,6 +13,7 @@ from pkggen.recipe.build import package_recipe, past_version
 from pkggen.recipe.depexts import depexts, without_names
 from pkggen.recipe.parts import all_sources, every_part, linked_in
 from pkggen.recipe.rebuild import rebuild_plan
+from pkggen.record.elf import programs
 from pkggen.record.manifest import write_manifest
 from pkggen.targets.deb.model import Earlier, Inputs, Rebuild
 from pkggen.targets.deb.overlay import keep_edited, read_overlay
@@ -62,6 +63,7 @@ def _made(
             record=record,
             manifest=write_manifest(record),
             parts=(linked_in if rebuild is None else all_sources)(record, overrides, stated),
+            programs=programs(record),
             rebuild=rebuild,
             earlier=earlier,
             overlay=None if overlay is None else read_overlay(overlay, recipe.name),

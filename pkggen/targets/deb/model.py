@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import PurePosixPath
+
     from pkggen.recipe.distfiles import Distfile
     from pkggen.recipe.model import AnyRecipe, Provenance, Version
     from pkggen.recipe.parts import Part
     from pkggen.recipe.plan import RebuildPlan
-    from pkggen.record.model import Record
+    from pkggen.record.model import Program, Record
     from pkggen.tree import Tree
 
 
@@ -50,6 +53,8 @@ class Inputs:
     """record.json of the saved record."""
     parts: tuple[Part, ...]
     """What the payload or, with `rebuild`, the source package is made of."""
+    programs: Mapping[PurePosixPath, Program]
+    """The ELF files of the record, by path."""
     rebuild: Rebuild | None = None
     """None for a package of the recorded files themselves."""
     earlier: tuple[Earlier, ...] = ()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import textwrap
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from pkggen.recipe.model import AnyRecipe, Maintainer
     from pkggen.record.model import Artifact
     from pkggen.targets.deb.model import Inputs
+
+_WIDTH: Final = 98
 
 DEBIAN: Final = PurePosixPath("debian")
 DISTFILES: Final = "distfiles"
@@ -84,9 +88,12 @@ def _generated(inputs: Inputs) -> Tree:
         "SHA256SUMS": TextFile(
             "".join(f"{file.sha256}  {place}\n" for file, place in installed(recipe))
         ),
-        "source/lintian-overrides": TextFile(_source_overrides(inputs)),
-        f"{recipe.name}.lintian-overrides": TextFile(_binary_overrides(inputs)),
     }
+    if inputs.programs:
+        files["source/lintian-overrides"] = TextFile(_source_overrides(inputs))
+    overrides = _binary_overrides(inputs)
+    if overrides is not None:
+        files[f"{recipe.name}.lintian-overrides"] = TextFile(overrides)
     if DEBIAN / "copyright" not in overlay:
         files["copyright"] = TextFile(_copyright(inputs, maintainer))
     found: dict[PurePosixPath, TextFile | CopiedFile] = {
@@ -198,21 +205,36 @@ def _source_overrides(inputs: Inputs) -> str:
         else "The sources, with checksums, are listed in opam-switch; `pkggen deb --rebuild` makes"
         " a package that ships and builds them."
     )
-    lines = [_header(inputs.recipe), quote.comment(reason)]
+    lines = [_header(inputs.recipe), *map(quote.comment, textwrap.wrap(reason, _WIDTH))]
     for tag in ("source-is-missing", "source-contains-prebuilt-binary"):
-        lines += [f"{tag} [{file.path}]" for file in inputs.recipe.payload]
+        lines += [f"{tag} [{_overridden(path)}]" for path in sorted(inputs.programs)]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _binary_overrides(inputs: Inputs) -> str:
-    lines = [_header(inputs.recipe)]
-    files = list(installed(inputs.recipe))
-    lines.append("# Stripping would change the recorded bytes.")
-    lines += [f"unstripped-binary-or-object [{place}]" for _, place in files]
-    if isinstance(inputs.recipe, ImageRecipe):
-        lines.append("# An image is no program of this system: it has no libraries to link to.")
-        lines += [f"statically-linked-binary [{place}]" for _, place in files]
-    return "".join(f"{line}\n" for line in lines)
+def _binary_overrides(inputs: Inputs) -> str | None:
+    """Return what lintian need not say about the files; None if it will say nothing."""
+    found = [
+        (place, inputs.programs[file.path])
+        for file, place in installed(inputs.recipe)
+        if file.path in inputs.programs
+    ]
+    stripped = [place for place, program in found if program.symbols and place.suffix != ".o"]
+    static = [place for place, program in found if program.static]
+    reasons = {
+        "unstripped-binary-or-object": (stripped, "Stripping would change the recorded bytes."),
+        "statically-linked-binary": (static, "It was linked like that; an image has no libraries."),
+    }
+    lines: list[str] = []
+    for tag, (places, reason) in reasons.items():
+        if places:
+            lines.append(quote.comment(reason))
+            lines += [f"{tag} [{_overridden(place)}]" for place in places]
+    return "".join(f"{line}\n" for line in (_header(inputs.recipe), *lines)) if lines else None
+
+
+def _overridden(path: PurePosixPath) -> str:
+    """Return a path as lintian's overrides have it, where `*` and `?` match anything."""
+    return re.sub(r"[^!-~]", "*", str(path))
 
 
 def _rebuild_files(inputs: Inputs) -> dict[PurePosixPath, TextFile]:
