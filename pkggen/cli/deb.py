@@ -53,9 +53,14 @@ def _made(
     rebuild = _rebuild(record, arguments) if arguments.rebuild else None
     stated = source_licences(record, overrides, arguments, None if rebuild is None else every_part)
     recipe = package_recipe(record, overrides, stated)
+    later = recipe.version.built
     for one in earlier:
-        if (one.record.job, one.version.built >= recipe.version.built) != (record.job, False):
-            raise InputError(f"it is no earlier build of {record.job}", where=one.record.source)
+        if one.record.job != record.job or one.version.built >= later:
+            raise InputError(
+                f"it is no earlier build of {record.job}, or one that is named twice",
+                where=one.record.source,
+            )
+        later = one.version.built
     overlay = None if arguments.overlay is None else Path(arguments.overlay)
     package = source_package(
         Inputs(

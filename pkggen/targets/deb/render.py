@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import textwrap
 from pathlib import PurePosixPath
@@ -16,9 +15,9 @@ from pkggen.recipe.script import rebuild_script
 from pkggen.recipe.service import service
 from pkggen.recipe.versions import deb_version
 from pkggen.targets.deb import control, names, quote, unikernel
-from pkggen.targets.deb.changelog import Entry, build_line, changelog
+from pkggen.targets.deb.changelog import Entry, build_line, changelog, stamp
 from pkggen.targets.deb.copyright import copyright_file
-from pkggen.tree import SEAL, CopiedFile, TextFile, Tree, with_seal
+from pkggen.tree import SEAL, TextFile, Tree, with_seal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +48,18 @@ def debian_tree(inputs: Inputs) -> Tree:
         for path, file in generated.items()
         if path in overlay and overlay[path] != file
     }
-    return Tree({**generated, **hints, **overlay})
+    return Tree({**generated, **hints, **_binaries(overlay), **overlay})
+
+
+def _binaries(overlay: Tree) -> dict[PurePosixPath, TextFile]:
+    """Return the list without which dpkg-source builds no package of these files again."""
+    listed = []
+    for path, file in overlay.items():
+        with file.content.open() as stream:
+            # dpkg's own rule.
+            if b"\0" in stream.read(4096):
+                listed.append(f"{path}\n")
+    return {DEBIAN / "source/include-binaries": TextFile("".join(listed))} if listed else {}
 
 
 def installed(recipe: AnyRecipe) -> Iterator[tuple[Artifact, PurePosixPath]]:
@@ -58,16 +68,16 @@ def installed(recipe: AnyRecipe) -> Iterator[tuple[Artifact, PurePosixPath]]:
     Raises:
         InputError: a file has no place in Debian.
     """
-    for file in recipe.payload:
-        if isinstance(recipe, ImageRecipe):
-            yield file, names.IMAGES / recipe.file_name
-            continue
-        place = names.place(file.path)
-        if place is None:
-            raise InputError(
-                "Debian has no place for this file of the record", where=str(file.path)
-            )
-        yield file, place
+    return ((file, _place(recipe, file)) for file in recipe.payload)
+
+
+def _place(recipe: AnyRecipe, file: Artifact) -> PurePosixPath:
+    if isinstance(recipe, ImageRecipe):
+        return names.IMAGES / recipe.file_name
+    place = names.place(file.path)
+    if place is None:
+        raise InputError("Debian has no place for this file of the record", where=str(file.path))
+    return place
 
 
 def _generated(inputs: Inputs) -> Tree:
@@ -76,9 +86,8 @@ def _generated(inputs: Inputs) -> Tree:
     recipe, maintainer = inputs.recipe, inputs.recipe.maintainer
     if maintainer is None:
         raise AssertionError(recipe.name)  # is one of the faults
-    log = changelog(recipe.name, maintainer, _entries(inputs))
     files = {
-        "changelog": TextFile(log),
+        "changelog": TextFile(changelog(recipe.name, maintainer, _entries(inputs))),
         "control": TextFile(f"{_header(recipe)}\n\n{control.control(inputs, maintainer)}"),
         "source/format": TextFile("3.0 (quilt)\n"),
         "upstream/metadata": TextFile(_upstream(inputs)),
@@ -96,9 +105,7 @@ def _generated(inputs: Inputs) -> Tree:
         files[f"{recipe.name}.lintian-overrides"] = TextFile(overrides)
     if DEBIAN / "copyright" not in overlay:
         files["copyright"] = TextFile(_copyright(inputs, maintainer))
-    found: dict[PurePosixPath, TextFile | CopiedFile] = {
-        DEBIAN / path: file for path, file in files.items()
-    }
+    found = {DEBIAN / path: file for path, file in files.items()}
     templates = {
         "rules": "rules",
         "README.source": "README.source",
@@ -110,12 +117,15 @@ def _generated(inputs: Inputs) -> Tree:
         header = quote.Deb(_header(recipe))
         service_files = unikernel.service_files(recipe, header)
         found |= {DEBIAN / path: file for path, file in service_files.items()}
-    values = _values(inputs, log)
+    found |= {DEBIAN / path: file for path, file in _rebuild_files(inputs).items()}
+    unsealed = {path: file for path, file in found.items() if SEAL not in file.text}
+    values = _values(inputs) | {
+        "unsealed": [quote.prose(f"{unsealed[path].sha256}  {path}") for path in sorted(unsealed)]
+    }
     for path, template in templates.items():
         text = templating.render(f"deb/{template}.j2", values, finalize=quote.finalize)
         executable = path == "rules" or template in {"tests-payload", "tests-launcher"}
         found[DEBIAN / path] = TextFile(text, executable=executable)
-    found |= {DEBIAN / path: file for path, file in _rebuild_files(inputs).items()}
     return Tree(found)
 
 
@@ -128,11 +138,20 @@ _WATCH: Final = """\
 def _faults(inputs: Inputs) -> Iterator[PkggenError]:
     yield from control.faults(inputs)
     try:
-        for file, place in installed(inputs.recipe):
-            quote.path(str(file.path))
-            quote.path(str(place))
+        stamp(inputs.recipe.version.built)
     except InputError as error:
         yield error
+    places: dict[PurePosixPath, Artifact] = {}
+    for file in inputs.recipe.payload:
+        try:
+            quote.path(str(file.path))
+            place = _place(inputs.recipe, file)
+        except InputError as error:
+            yield error
+            continue
+        other = places.setdefault(place, file)
+        if other is not file:
+            yield InputError(f"{other.path} is installed at the same place", where=str(file.path))
 
 
 def _header(recipe: AnyRecipe) -> str:
@@ -251,7 +270,7 @@ def _rebuild_files(inputs: Inputs) -> dict[PurePosixPath, TextFile]:
     }
 
 
-def _values(inputs: Inputs, log: str) -> dict[str, object]:
+def _values(inputs: Inputs) -> dict[str, object]:
     recipe = inputs.recipe
     values: dict[str, object] = {
         "header": quote.Deb(_header(recipe)),
@@ -265,7 +284,6 @@ def _values(inputs: Inputs, log: str) -> dict[str, object]:
         "prefix": quote.prose("" if inputs.rebuild is None else inputs.rebuild.plan.prefix),
         "option": quote.prose("" if inputs.rebuild is None else " --rebuild"),
         "provenance": [quote.prose(line) for line in _provenance(inputs)],
-        "changelog_sha256": quote.word(hashlib.sha256(log.encode()).hexdigest()),
     }
     if isinstance(recipe, ImageRecipe):
         described = service(recipe)
