@@ -48,7 +48,7 @@ def control(inputs: Inputs, maintainer: Maintainer) -> str:
         "Maintainer": f"{maintainer.name} <{maintainer.email}>",
         "Build-Depends": ",\n".join(build_depends(inputs)),
         "Standards-Version": STANDARDS,
-        **({} if recipe.homepage is None else {"Homepage": quote.prose(recipe.homepage)}),
+        **({} if recipe.homepage is None else {"Homepage": _literal(recipe.homepage)}),
         "Rules-Requires-Root": "no",
     }
     binary = {
@@ -145,11 +145,11 @@ def _description(inputs: Inputs) -> Iterator[str]:
         tender = service(recipe).tender
         what = f"This is the image of a MirageOS unikernel, which {tender} runs as a service."
         built = "It was built from the recorded sources and has the recorded sha256."
-        kept = "It is the recorded file itself."
+        kept = "It is packaged as it was recorded."
     else:
         what = "These are the files of a recorded build."
         built = "They were built from the recorded sources and have the recorded sha256."
-        kept = "They are the recorded files themselves."
+        kept = "They are packaged as they were recorded."
     yield from _wrapped(f"{what} {kept if inputs.rebuild is None else built}")
 
 

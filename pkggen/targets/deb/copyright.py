@@ -74,11 +74,12 @@ def _header(recipe: AnyRecipe) -> dict[str, str]:
 
 def _whole(recipe: AnyRecipe, parts: tuple[Part, ...]) -> dict[str, str]:
     root = recipe.provenance.root.partition(".")[0]
-    own = [part for part in parts if part.use.role == "package" and part.name == root]
+    # What was built holds them all; the ones of its own package come first.
+    owned = sorted(parts, key=lambda part: (part.use.role, part.name) != ("package", root))
     lines = [quote.prose(f"{_named(part)}: {part.licences.expression}") for part in parts]
     return {
         "Files": "*",
-        "Copyright": "\n".join(_holders(own)) or f"the authors of {root}",
+        "Copyright": "\n".join(_holders(owned)) or quote.prose(f"the authors of {root}"),
         "License": licences.synopsis(recipe.licences),
         "Comment": "\n".join(["What was built is made of", *(f" {line}" for line in lines)]),
     }

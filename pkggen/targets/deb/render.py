@@ -11,6 +11,7 @@ from pkggen import templating
 from pkggen.errors import InputError, PkggenError, raise_all
 from pkggen.recipe.changes import changes
 from pkggen.recipe.model import ImageRecipe
+from pkggen.recipe.overrides import web_url
 from pkggen.recipe.script import rebuild_script
 from pkggen.recipe.service import service
 from pkggen.recipe.versions import deb_version
@@ -46,7 +47,7 @@ def debian_tree(inputs: Inputs) -> Tree:
     hints = {
         path.with_name(path.name + HINT): file
         for path, file in generated.items()
-        if path in overlay and overlay[path] != file
+        if path in overlay and overlay[path].sha256 != file.sha256
     }
     return Tree({**generated, **hints, **_binaries(overlay), **overlay})
 
@@ -108,7 +109,6 @@ def _generated(inputs: Inputs) -> Tree:
     found = {DEBIAN / path: file for path, file in files.items()}
     templates = {
         "rules": "rules",
-        "README.source": "README.source",
         "tests/control": "tests-control",
         "tests/payload": "tests-payload",
     }
@@ -118,15 +118,20 @@ def _generated(inputs: Inputs) -> Tree:
         service_files = unikernel.service_files(recipe, header)
         found |= {DEBIAN / path: file for path, file in service_files.items()}
     found |= {DEBIAN / path: file for path, file in _rebuild_files(inputs).items()}
-    unsealed = {path: file for path, file in found.items() if SEAL not in file.text}
-    values = _values(inputs) | {
-        "unsealed": [quote.prose(f"{unsealed[path].sha256}  {path}") for path in sorted(unsealed)]
-    }
+    values = _values(inputs)
     for path, template in templates.items():
         text = templating.render(f"deb/{template}.j2", values, finalize=quote.finalize)
         executable = path == "rules" or template in {"tests-payload", "tests-launcher"}
         found[DEBIAN / path] = TextFile(text, executable=executable)
-    return Tree(found)
+    unsealed = [
+        quote.prose(f"{file.sha256}  {path}")
+        for path, file in sorted(found.items())
+        if SEAL not in file.text
+    ]
+    readme = templating.render(
+        "deb/README.source.j2", {**values, "unsealed": unsealed}, finalize=quote.finalize
+    )
+    return Tree({**found, DEBIAN / "README.source": TextFile(readme)})
 
 
 _WATCH: Final = """\
@@ -191,11 +196,12 @@ def _upstream(inputs: Inputs) -> str:
 
     root = inputs.record.switch.root
     fields = {
-        "Bug-Database": next((url for url in root.bug_reports if url.startswith("http")), None),
-        "Repository": None if root.dev_repo is None else root.dev_repo.removeprefix("git+"),
-        "Documentation": inputs.recipe.homepage,
+        "Bug-Database": root.bug_reports,
+        "Repository": () if root.dev_repo is None else (root.dev_repo.removeprefix("git+"),),
+        "Documentation": () if inputs.recipe.homepage is None else (inputs.recipe.homepage,),
     }
-    given = {key: value for key, value in fields.items() if value is not None}
+    usable = {key: next(filter(web_url, urls), None) for key, urls in fields.items()}
+    given = {key: url for key, url in usable.items() if url is not None}
     text: str = yaml.safe_dump(given or {"Name": inputs.recipe.name}, width=1000)
     return f"{_header(inputs.recipe)}\n{text}"
 
