@@ -116,7 +116,6 @@ def test_the_value_of_a_unit_is_one_line(text: str) -> None:
     assert meant.replace("\0", "%") == printable.rstrip("\\ ")
 
 
-@pytest.mark.slow
 def test_systemd_reads_descriptions_as_they_were_meant(tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("UNITS NOT READ: systemd-analyze not found")
