@@ -60,7 +60,7 @@ def test_any_description_makes_one_field(image: Inputs, text: str) -> None:
     assert lines[:1] != ["."]
     assert all(pair != (".", ".") for pair in pairwise(lines))
     assert all(len(line) <= 76 or " " not in line.strip() for line in lines if line[:2] != "  ")
-    shown = "".join("".join(lines).split()).replace("${", "$ {").replace(".", "")
+    shown = "".join("".join(lines).split()).replace(".", "")
     meant = "".join(
         c if c.isprintable() or c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text
     )
