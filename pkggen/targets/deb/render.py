@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 
 _WIDTH: Final = 98
 
+_CACHE: Final = "autom4te.cache"
+_CLEANED: Final = (
+    *("*~", "*.bak", "*.orig", "*.rej", ".deps/*.P", ".deps/**/*.P", ".SUMS", "DEADJOE", "TAGS"),
+)
+"""What dh_clean deletes wherever it finds it, besides what no Debian package of ours can hold."""
+
 DEBIAN: Final = PurePosixPath("debian")
 DISTFILES: Final = "distfiles"
 BUILT: Final = "rebuilt"
@@ -276,6 +282,16 @@ def _rebuild_files(inputs: Inputs) -> dict[PurePosixPath, TextFile]:
     }
 
 
+def _kept(inputs: Inputs) -> Iterator[quote.Deb]:
+    """Yield the recorded files that dh_clean would delete before they are installed."""
+    for file in () if inputs.rebuild is not None else inputs.recipe.payload:
+        if _CACHE in file.path.parts:
+            yield quote.path(_CACHE)
+        elif any(file.path.match(pattern) for pattern in _CLEANED):
+            # dh_clean takes it for a regular expression that is found anywhere in a path.
+            yield quote.path(str(file.path).rpartition("+")[2].lstrip("/"))
+
+
 def _values(inputs: Inputs) -> dict[str, object]:
     recipe = inputs.recipe
     values: dict[str, object] = {
@@ -287,6 +303,7 @@ def _values(inputs: Inputs) -> dict[str, object]:
         "rebuild": None
         if inputs.rebuild is None
         else {"prefix": quote.absolute(inputs.rebuild.plan.prefix)},
+        "kept": sorted(set(_kept(inputs))),
         "prefix": quote.prose("" if inputs.rebuild is None else inputs.rebuild.plan.prefix),
         "option": quote.prose("" if inputs.rebuild is None else " --rebuild"),
         "provenance": [quote.prose(line) for line in _provenance(inputs)],

@@ -83,7 +83,7 @@ TOOL_FILES: Final[Mapping[str, bytes]] = {
     "man/man1/greet.1": MANUAL,
     "sbin/greetd": b"#!/bin/sh\nexec greet --all\n",
     "share/greet/TAGS": b"not for an editor\n",
-    "share/greet/old.orig": b"kept\n",
+    "share/greet/c++.orig": b"kept\n",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -404,9 +405,27 @@ def test_every_place(tool: Inputs) -> None:
         "usr/share/man/man1/greet.1",
         "usr/sbin/greetd",
         "usr/share/greet/TAGS",
-        "usr/share/greet/old.orig",
+        "usr/share/greet/c++.orig",
     ]
     assert len(lines) == len(TOOL_FILES)
+
+
+def test_what_dh_clean_would_delete(tool: Inputs) -> None:
+    recipe = tool.recipe
+    assert isinstance(recipe, ToolRecipe)
+    paths = ("share/a~", "share/c++/d.bak", "lib/c++.orig", "lib/.deps/a.P", "share/a.TAGS")
+    cache = "share/x/autom4te.cache/y"
+    payload = tuple(
+        replace(recipe.payload[0], path=PurePosixPath(path)) for path in (*paths, cache)
+    )
+    rules = text(debian_tree(replace(tool, recipe=replace(recipe, payload=payload))), "rules")
+    assert re.findall("--exclude=(\\S+)", rules) == [
+        ".orig",
+        "autom4te.cache",
+        "d.bak",
+        "lib/.deps/a.P",
+        "share/a~",
+    ]
 
 
 def test_a_system_package_that_debian_cannot_have() -> None:
