@@ -46,6 +46,7 @@ bench: $(BIN)/pkggen  ## ratios against peers, in one run
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.fetch
 	$(BIN)/python -m tests.bench.rebuild
+	$(BIN)/python -m tests.bench.nix
 
 clean:  ## remove what the others made; what is in a Nix store is read-only
 	if [ -d build ]; then chmod -R u+w build; fi

@@ -70,6 +70,9 @@ class TextFile:
     """Content with `\\n` line ends; the placeholder `SEAL` is replaced when it is written."""
     executable: bool = False
     """Whether its mode is 0755 instead of 0644."""
+    edits: str | None = None
+    """sha256 of the text that this one is an edit of, hexadecimal: what lies there with this digest
+    is replaced, although pkggen did not make it."""
 
     @property
     def data(self) -> bytes:
@@ -367,7 +370,7 @@ def _change(path: PurePosixPath, file: File, old: _OnDisk | None, root: Path) ->
         kind = ChangeKind.CREATE
     elif same and old.executable == file.executable:
         return Change(path=path, kind=ChangeKind.UNCHANGED, diff="")
-    elif same or _is_intact(old, (root / path).parent):
+    elif same or _is_edited_by(file, old) or _is_intact(old, (root / path).parent):
         kind = ChangeKind.UPDATE
     else:
         kind = ChangeKind.EDITED
@@ -375,6 +378,10 @@ def _change(path: PurePosixPath, file: File, old: _OnDisk | None, root: Path) ->
     if old is not None and old.executable != file.executable:
         diff = f"{path}: mode {_mode(old):04o} -> {_mode(file):04o}\n{diff}"
     return Change(path=path, kind=kind, diff=diff)
+
+
+def _is_edited_by(file: File, old: _OnDisk) -> bool:
+    return isinstance(file, TextFile) and file.edits == old.sha256
 
 
 def _is_intact(old: _OnDisk, directory: Path) -> bool:

@@ -201,6 +201,21 @@ def test_an_intact_file_is_updated_and_an_edited_one_is_named(tmp_path: Path) ->
     assert found[2].diff == ""
 
 
+def test_an_edit_replaces_the_text_that_it_was_made_of_only(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.write_text("1\n")
+    edits = hashlib.sha256(b"1\n").hexdigest()
+    edit = Tree({PurePosixPath("theirs"): TextFile("2\n", edits=edits)})
+    assert kinds(plan(edit, tmp_path)) == {"theirs": "update"}
+    theirs.write_text("3\n")
+    assert kinds(plan(edit, tmp_path)) == {"theirs": "edited"}
+    with pytest.raises(InputError, match="edited by hand"):
+        write(edit, tmp_path)
+    theirs.write_text("1\n")
+    assert kinds(write(edit, tmp_path)) == {"theirs": "update"}
+    assert kinds(write(edit, tmp_path)) == {"theirs": "unchanged"}
+
+
 def test_unsealed_text_that_differs_counts_as_edited(tmp_path: Path) -> None:
     write(tree(json="{}\n"), tmp_path)
     assert kinds(plan(tree(json="{}\n"), tmp_path)) == {"json": "unchanged"}

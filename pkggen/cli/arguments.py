@@ -8,6 +8,7 @@ from typing import Final
 from pkggen import __version__
 
 DEFAULT_SERVER: Final = "https://builds.robur.coop"
+DEFAULT_KEYRING: Final = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 _EPILOG: Final = """\
 exit codes:
@@ -139,6 +140,14 @@ def parser() -> argparse.ArgumentParser:
             "and sha256. Fails unless the archives have every one at its recorded version.",
         )
     )
+    _apt(
+        commands.add_parser(
+            "apt",
+            help="keep a signed apt repository in a directory",
+            description="Keep a signed apt repository in a directory: DIR/public is the "
+            "repository, for any web server; DIR/private holds its key.",
+        )
+    )
     return top
 
 
@@ -189,6 +198,11 @@ def _deb(parser: argparse.ArgumentParser) -> None:
         "--rebuild",
         action="store_true",
         help="build the files from the recorded sources, which are fetched and shipped",
+    )
+    what.add_argument(
+        "--components",
+        action="store_true",
+        help="with --rebuild: each compressed tarball as a component of its own, at most 60",
     )
     what.add_argument(
         "--previous",
@@ -399,6 +413,12 @@ def _toolchain(parser: argparse.ArgumentParser) -> None:
         "may be repeated; snapshot.debian.org has old versions",
     )
     parser.add_argument(
+        "--keyring",
+        metavar="FILE",
+        default=DEFAULT_KEYRING,
+        help="binary keyring of the keys that must have signed the archives (default: %(default)s)",
+    )
+    parser.add_argument(
         "-o",
         "--output",
         metavar="FILE",
@@ -407,6 +427,67 @@ def _toolchain(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--force", action="store_true", help="overwrite a file edited by hand")
     _source_options(parser)
+
+
+def _apt(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
+    init = actions.add_parser(
+        "init", help="make a repository; or add suites and architectures to one, or change its URL"
+    )
+    add = actions.add_parser("add", help="verify packages, add them to a suite and publish it")
+    remove = actions.add_parser("remove", help="take packages out of suites and publish these")
+    listing = actions.add_parser("list", help="print what is published")
+    publish = actions.add_parser(
+        "publish", help="verify all packages again, and write and sign all indices and pages anew"
+    )
+    serve = actions.add_parser("serve", help="serve it over HTTP until Ctrl-C")
+    for action in (init, add, remove, listing, publish, serve):
+        action.add_argument("directory", metavar="DIR", help="of the repository")
+    init.add_argument("--name", metavar="NAME", help="how apt calls it (default: pkggen)")
+    init.add_argument(
+        "--url",
+        metavar="URL",
+        help="where machines find it (default: its place in the file system)",
+    )
+    init.add_argument(
+        "--suite",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="default: stable; may be repeated",
+    )
+    init.add_argument(
+        "--architecture",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="of Debian (default: amd64); may be repeated",
+    )
+    init.add_argument(
+        "--key",
+        metavar="FINGERPRINT",
+        help="sign with this key of your keyring (default: a new one, in DIR/private)",
+    )
+    add.add_argument(
+        "files",
+        metavar="FILE",
+        nargs="+",
+        help=".deb; .dsc with the files that it lists; .changes or .buildinfo with the packages "
+        "that it lists",
+    )
+    add.add_argument("--suite", metavar="NAME", help="default: the only one")
+    remove.add_argument("name", metavar="NAME", help="of binary and source packages")
+    remove.add_argument("--version", metavar="VERSION", help="default: every version")
+    remove.add_argument("--suite", metavar="NAME", help="default: every suite")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    for action in (add, publish):
+        action.add_argument(
+            "--date",
+            metavar="TIME",
+            help="of the Release file (RFC 3339; default: the newest time in the packages)",
+        )
+    serve.add_argument("--port", metavar="N", type=int, default=8000, help="default: 8000")
+    serve.add_argument("--bind", metavar="ADDRESS", default="127.0.0.1", help="default: 127.0.0.1")
 
 
 def _fetch_options(parser: argparse._ActionsContainer) -> None:

@@ -15,6 +15,7 @@ from pkggen.recipe.parts import all_sources, every_part, linked_in
 from pkggen.recipe.rebuild import rebuild_plan
 from pkggen.record.elf import programs
 from pkggen.record.manifest import write_manifest
+from pkggen.targets.deb.components import components
 from pkggen.targets.deb.model import Earlier, Inputs, Rebuild
 from pkggen.targets.deb.overlay import keep_edited, read_overlay
 from pkggen.targets.deb.source_package import source_package
@@ -33,6 +34,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Make a source package of each source."""
     if arguments.previous and len(arguments.sources) > 1:
         raise UsageError("--previous is for one SOURCE")
+    if arguments.components and not arguments.rebuild:
+        raise UsageError("--components is about sources: add --rebuild")
+    if arguments.components and arguments.unpacked:
+        raise UsageError(
+            "--components leaves the unpacking to Debian",
+            hint="leave out --unpacked, and use `dpkg-source -x`",
+        )
     with source_opener(arguments) as opened:
         overrides = load_overrides(arguments.config)
         earlier = [_earlier(opened(source), overrides) for source in arguments.previous]
@@ -97,8 +105,10 @@ def _rebuild(record: Record, arguments: argparse.Namespace) -> Rebuild:
             where=record.source,
         )
     tools = needed_tools(plan).values()
+    distfiles = fetched_distfiles(plan, arguments)
     return Rebuild(
         plan=plan,
-        distfiles=fetched_distfiles(plan, arguments),
+        distfiles=distfiles,
         depends=tuple(sorted({*depexts(record, names, TARGET), *tools})),
+        components=components(distfiles, record.source) if arguments.components else (),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,15 +18,13 @@ from pkggen.cli.common import (
 )
 from pkggen.cli.fetch import choices, progress
 from pkggen.errors import InputError, PkggenError, ToolError, UsageError, printable
-from pkggen.publish.nixpkgs import (
-    MAINTAINERS,
-    pull_request,
-    submission,
-    write_and_commit,
-)
+from pkggen.publish.maintainers import MAINTAINERS
+from pkggen.publish.nixpkgs import release_submission, submission, write_and_commit
+from pkggen.publish.pull_request import pull_request
 from pkggen.recipe.build import image_recipe
 from pkggen.recipe.depexts import depexts
 from pkggen.recipe.rebuild import rebuild_plan
+from pkggen.recipe.release import is_tool, tool_release
 from pkggen.targets.nix.rebuild import Inputs, Pin, rebuild_tree
 from pkggen.targets.nix.render import flake_tree, image_tree, overlay_tree
 from pkggen.tree import plan, write
@@ -35,7 +33,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from pkggen.publish.nixpkgs import Commit, Submission
+    from pkggen.publish.checkout import Commit
+    from pkggen.publish.nixpkgs import Submission
     from pkggen.recipe.model import ImageRecipe
     from pkggen.recipe.overrides import Overrides
     from pkggen.record.model import Record
@@ -52,7 +51,7 @@ class _Outcome:
     source: str | None
     """As the user wrote it; None for the overlay."""
     recipe: ImageRecipe | None = None
-    """Of a source that could be packaged."""
+    """Of an image that could be packaged."""
     changes: tuple[Change, ...] = ()
     """Of its files."""
     submitted: Submission | None = None
@@ -98,14 +97,10 @@ def _require_nixpkgs(arguments: argparse.Namespace) -> None:
 
 
 def _write_pull_request(outcomes: list[_Outcome], arguments: argparse.Namespace) -> None:
-    packages = [
-        (outcome.recipe, outcome.submitted)
-        for outcome in outcomes
-        if outcome.recipe is not None and outcome.submitted is not None
-    ]
-    if not packages:
+    submissions = [outcome.submitted for outcome in outcomes if outcome.submitted is not None]
+    if not submissions:
         return
-    text = pull_request(packages)
+    text = pull_request(submissions)
     if arguments.pr_text == "-":
         print(text, end="")
         return
@@ -139,38 +134,76 @@ def _package(
     done: dict[str, str],
 ) -> _Outcome:
     record = opened(source)
+    if is_tool(record):
+        return _tool(source, record, arguments, done)
     recipe = image_recipe(record, overrides, source_licences(record, overrides, arguments))
-    if recipe.name in done:
-        raise InputError(
-            f"{done[recipe.name]} gives a package {recipe.name} already",
-            hint="give one of them another name in pkggen.yaml",
-        )
+    _require_free(recipe.name, done)
     rebuild = rebuild_files(record, recipe, arguments)
-    submitted = None
-    commits: tuple[Commit, ...] = ()
-    if arguments.nixpkgs:
+    if arguments.nixpkgs is None:
+        tree = image_tree(recipe, nixpkgs=False, rebuild=rebuild)
+        outcome = _Outcome(source=source, recipe=recipe, changes=_apply(tree, arguments))
+    else:
         checkout = Path(arguments.nixpkgs)
         submitted = submission(
             recipe, checkout, overrides, committed=arguments.commit, rebuild=rebuild
         )
-    if submitted is not None and arguments.commit:
+        outcome = replace(_submit(source, submitted, arguments), recipe=recipe)
+    done[recipe.name] = source
+    return outcome
+
+
+def _tool(
+    source: str, record: Record, arguments: argparse.Namespace, done: dict[str, str]
+) -> _Outcome:
+    """Update what nixpkgs has of a tool."""
+    submitted = updated_tool(record, arguments, committed=arguments.commit)
+    _require_free(submitted.name, done)
+    outcome = _submit(source, submitted, arguments)
+    done[submitted.name] = source
+    return outcome
+
+
+def updated_tool(
+    record: Record, arguments: argparse.Namespace, *, committed: bool = False
+) -> Submission:
+    """Return the update of a tool's package in a checkout of nixpkgs."""
+    release = tool_release(record)
+    if arguments.nixpkgs is None:
+        raise InputError(
+            f"{release.name} is no unikernel, and nixpkgs has a package of it",
+            where=record.source,
+            hint="update that one in a checkout: --nixpkgs DIR",
+        )
+    if arguments.rebuild:
+        raise InputError(
+            f"{release.name} is no unikernel: --rebuild is for the images of those",
+            where=record.source,
+            hint="leave --rebuild out; nixpkgs builds it from source",
+        )
+    return release_submission(release, Path(arguments.nixpkgs), committed=committed)
+
+
+def _require_free(name: str, done: dict[str, str]) -> None:
+    if name in done:
+        raise InputError(
+            f"{done[name]} gives a package {name} already",
+            hint="give one of them another name in pkggen.yaml",
+        )
+
+
+def _submit(source: str, submitted: Submission, arguments: argparse.Namespace) -> _Outcome:
+    commits: tuple[Commit, ...] = ()
+    if arguments.commit:
+        checkout = Path(arguments.nixpkgs)
         changes, commits = write_and_commit(submitted, checkout, force=arguments.force)
     else:
-        tree = (
-            image_tree(recipe, nixpkgs=False, rebuild=rebuild)
-            if submitted is None
-            else submitted.tree
-        )
-        changes = _apply(tree, arguments)
-    if submitted is not None and submitted.maintainer_entry is not None and not arguments.commit:
-        talk(
-            f"{MAINTAINERS} has no {submitted.maintainer_attribute}; `--commit` adds, in a commit"
-            f" before the package's:\n{submitted.maintainer_entry}".rstrip()
-        )
-    done[recipe.name] = source
-    return _Outcome(
-        source=source, recipe=recipe, changes=changes, submitted=submitted, commits=commits
-    )
+        changes = _apply(submitted.tree, arguments)
+        if submitted.new_maintainer is not None:
+            talk(
+                f"{MAINTAINERS} has no {submitted.new_maintainer.attribute}; `--commit` adds, in a "
+                f"commit before the package's:\n{submitted.new_maintainer.text}".rstrip()
+            )
+    return _Outcome(source=source, changes=changes, submitted=submitted, commits=commits)
 
 
 def rebuild_files(
@@ -264,10 +297,11 @@ def _as_json(outcome: _Outcome, *, diff: bool) -> dict[str, object]:
         result["name"] = outcome.recipe.name
         result["image_sha256"] = outcome.recipe.image.sha256
     if outcome.submitted is not None:
+        result["name"] = outcome.submitted.name
         if _differ(outcome.changes):
             result["commit_message"] = outcome.submitted.commit_message
         if outcome.commits:
             result["commits"] = [{"id": c.id, "subject": c.subject} for c in outcome.commits]
-        if outcome.submitted.maintainer_entry is not None:
-            result["maintainer_entry"] = outcome.submitted.maintainer_entry
+        if outcome.submitted.new_maintainer is not None:
+            result["maintainer_entry"] = outcome.submitted.new_maintainer.text
     return result

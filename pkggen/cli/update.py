@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pkggen.cli.common import load_overrides, source_licences, source_opener
-from pkggen.cli.nix import rebuild_files
+from pkggen.cli.nix import rebuild_files, updated_tool
 from pkggen.errors import InputError, raise_all
 from pkggen.publish.nixpkgs import submission
 from pkggen.recipe.build import image_recipe
+from pkggen.recipe.release import is_tool
 from pkggen.targets.nix import names
 from pkggen.tree import write
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pkggen.publish.nixpkgs import Submission
-    from pkggen.recipe.model import ImageRecipe
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -34,14 +34,17 @@ def run(arguments: argparse.Namespace) -> int:
     overrides = load_overrides(arguments.config)
     with source_opener(arguments) as opened:
         record = opened(arguments.source)
-        recipe = image_recipe(record, overrides, source_licences(record, overrides, arguments))
-        rebuild = rebuild_files(record, recipe, arguments)
-        submitted = submission(recipe, checkout, overrides, rebuild=rebuild)
-        raise_all(_faults(recipe, submitted, checkout))
+        if is_tool(record):
+            submitted = updated_tool(record, arguments)
+        else:
+            recipe = image_recipe(record, overrides, source_licences(record, overrides, arguments))
+            rebuild = rebuild_files(record, recipe, arguments)
+            submitted = submission(recipe, checkout, overrides, rebuild=rebuild)
+        raise_all(_faults(submitted, checkout))
         changes = write(submitted.tree, checkout)
     files = [str(change.path) for change in changes if change.kind != "unchanged"]
     change = {
-        "attrPath": names.attribute(recipe.name),
+        "attrPath": names.attribute(submitted.name),
         "oldVersion": submitted.old_version,
         "newVersion": submitted.new_version,
         "files": files,
@@ -52,17 +55,17 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _faults(recipe: ImageRecipe, submitted: Submission, checkout: Path) -> Iterator[InputError]:
+def _faults(submitted: Submission, checkout: Path) -> Iterator[InputError]:
     """Yield what is not as the update was asked for."""
     if submitted.old_version is None:
         yield InputError(
-            f"there is no package {recipe.name} to update",
+            f"there is no package {submitted.name} to update",
             where=str(checkout),
             hint="add it with `pkggen nix --nixpkgs`",
         )
     expected = {
-        "UPDATE_NIX_ATTR_PATH": names.attribute(recipe.name),
-        "UPDATE_NIX_PNAME": recipe.name,
+        "UPDATE_NIX_ATTR_PATH": names.attribute(submitted.name),
+        "UPDATE_NIX_PNAME": submitted.name,
         "UPDATE_NIX_OLD_VERSION": submitted.old_version,
     }
     for variable, value in expected.items():

@@ -87,7 +87,7 @@ def past_version(record: Record, overrides: Overrides) -> tuple[Version, Provena
     """
     stated, root = overrides.of(record.job), record.switch.root
     release = stated.version or release_of(root.version)
-    return Version(release=release, built=_built(record)), _provenance(record, root)
+    return Version(release=release, built=_built(record)), provenance(record, root)
 
 
 class _Common(TypedDict):
@@ -149,7 +149,7 @@ class _Builder:
             homepage=stated.homepage or _homepage(root),
             licences=licences,
             maintainer=stated.maintainer or self.overrides.maintainer,
-            provenance=_provenance(record, root),
+            provenance=provenance(record, root),
             revision=stated.revision or 1,
         )
 
@@ -242,7 +242,8 @@ def _repository_page(url: str) -> str:
     return match[1] if match else ""
 
 
-def _provenance(record: Record, root: OpamPackage) -> Provenance:
+def provenance(record: Record, root: OpamPackage) -> Provenance:
+    """Return which recorded build a package comes from."""
     switch = next(file for file in record.metadata if str(file.path) == SWITCH_FILE)
     return Provenance(
         job=record.job,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from pkggen.opam.package import Checksum
     from pkggen.record.model import Artifact, Origin, Solo5Image
 
 
@@ -136,3 +137,20 @@ class ToolRecipe(Recipe):
 
 AnyRecipe: TypeAlias = ImageRecipe | ToolRecipe
 """How to package a recorded build."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """A release of a tool that distributions have by a package of their own."""
+
+    name: str
+    """Name of its opam package."""
+    version: str
+    """Starts with a digit."""
+    urls: tuple[str, ...]
+    """https addresses of its archive, at least one; none of an archive that a forge makes of a tag
+    each time anew."""
+    checksums: tuple[Checksum, ...]
+    """sha256 and sha512 of the archive, as far as recorded, sha256 first; at least one."""
+    provenance: Provenance
+    """The recorded build."""

@@ -16,7 +16,7 @@ from pkggen.recipe.plan import Carried
 from pkggen.recipe.shell import Shell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from pkggen.recipe.plan import PackagePlan, RebuildPlan, Setting
     from pkggen.sources.model import Source
@@ -32,7 +32,12 @@ SCRIPTS: Final[Mapping[Part, str]] = {
 """Names of the scripts."""
 
 
-def rebuild_script(plan: RebuildPlan, digests: Mapping[str, str], part: Part = "all") -> str:
+def rebuild_script(
+    plan: RebuildPlan,
+    digests: Mapping[str, str],
+    part: Part = "all",
+    unpacked: Collection[str] = (),
+) -> str:
     """Return the script.
 
     Args:
@@ -40,6 +45,7 @@ def rebuild_script(plan: RebuildPlan, digests: Mapping[str, str], part: Part = "
         digests: sha256 of each distfile of the part by file name, 64 hexadecimal digits each,
             computed from bytes that have every recorded checksum.
         part: `switch` for all packages but the root, `root` for what comes after them.
+        unpacked: File names of archives that may be directories, as sources from git may.
 
     Raises:
         InputError: a distfile has no digest.
@@ -49,7 +55,10 @@ def rebuild_script(plan: RebuildPlan, digests: Mapping[str, str], part: Part = "
         for source in sources_of(plan, part)
         if source.file_name not in digests
     )
-    values = _view(plan, digests, part)
+    values = _view(plan, digests, part) | {
+        "trees": Shell(" | ".join(_trees(plan, part, unpacked))),
+        "which": Shell("some archives" if unpacked else "sources from git"),
+    }
     return templating.render("sh/rebuild.sh.j2", values, finalize=shell.finalize)
 
 
@@ -107,7 +116,6 @@ def _view(plan: RebuildPlan, digests: Mapping[str, str], part: Part) -> dict[str
         "switch_id": shell.word(plan.switch_id),
         "sources": [Shell(f"{known[name]}  {name}") for name in sorted(known)],
         "environment": [shell.assignment(name, "=", (text,)) for name, text in plan.environment],
-        "trees": Shell(" | ".join(_trees(plan, part))),
         "substitutes": any(package.substs for package in _packages_of(plan, part)),
         "variables": [
             shell.here_document_line((f"{name}=", *text))
@@ -142,10 +150,10 @@ def _view(plan: RebuildPlan, digests: Mapping[str, str], part: Part) -> dict[str
     }
 
 
-def _trees(plan: RebuildPlan, part: Part) -> Iterator[Shell]:
-    """Yield the file names of commits."""
+def _trees(plan: RebuildPlan, part: Part, unpacked: Collection[str]) -> Iterator[Shell]:
+    """Yield the file names of sources that may be directories."""
     for source in sources_of(plan, part):
-        if source.kind == "git":
+        if source.kind == "git" or source.file_name in unpacked:
             yield shell.word(source.file_name)
 
 

@@ -16,6 +16,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Final
 
 from pkggen.errors import InputError
+from pkggen.opam.version import compare
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -139,6 +140,11 @@ def release_of(version: OpamVersion | str) -> str | None:
         return None
     parts = re.split(r"[.+~_-]", text.lower())
     return None if any(_NO_RELEASE.fullmatch(part) for part in parts) else text
+
+
+def is_earlier(version: str, other: str) -> bool:
+    """Tell whether a release is older than another one, in opam's order."""
+    return compare("<", version, other)
 
 
 def _release(version: Version, none: str) -> str:

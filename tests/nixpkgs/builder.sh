@@ -17,6 +17,21 @@ runHook() {
   if declare -F "$1" > /dev/null; then "$1"; elif [ -n "${!1-}" ]; then eval "${!1}"; fi
 }
 
+substituteInPlace() {
+  local file=$1 text
+  shift
+  while [ $# -gt 0 ]; do
+    text=$(< "$file")
+    case $1 in
+      --replace-fail) [[ $text == *"$2"* ]] || { echo "not in $file: $2" >&2; exit 1; } ;;
+      --replace-warn) [[ $text == *"$2"* ]] || echo "warning: not in $file: $2" >&2 ;;
+      *) echo "substituteInPlace no longer takes $1" >&2; exit 1 ;;
+    esac
+    printf '%s\n' "${text//"$2"/"$3"}" > "$file"
+    shift 3
+  done
+}
+
 if [ -n "${buildCommand-}" ]; then
   eval "$buildCommand"
   exit

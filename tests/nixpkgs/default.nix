@@ -58,7 +58,10 @@ let
           drvAttrs = attrs;
         };
     in
-    package;
+    if builtins.elem "pie" (attrs.hardeningEnable or [ ]) then
+      throw "${name}: the hardening flag pie has been removed"
+    else
+      package;
 
   mkDerivation = mkDerivationWith { };
 
@@ -75,7 +78,6 @@ let
       builder = "builtin:fetchurl";
       url = urlMap.${url} or url;
       outputHash = hash;
-      outputHashAlgo = "sha256";
       outputHashMode = "flat";
       preferLocalBuild = true;
     };
@@ -127,6 +129,7 @@ let
     bubblewrap = hostTool;
     dpkg = hostTool;
     opam-installer = hostTool;
+    syslinux = hostTool;
     unzip = hostTool;
     # Nothing is booted: what the test says is evaluated, and that is all.
     testers.runNixOSTest =

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from pkggen.recipe.model import Maintainer
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -39,6 +41,21 @@ LIST: Final = """\
   # keep-sorted end
 }
 """
+ENTRY: Final = """\
+  janedoe = {
+    email = "jane@example.org";
+    github = "jane-doe";
+    githubId = 1234567;
+    name = "Jane \\"J\\" Doe";
+  };
+"""
+JANE: Final = Maintainer(
+    name='Jane "J" Doe',
+    email="jane@example.org",
+    nixpkgs="janedoe",
+    github="jane-doe",
+    github_id=1234567,
+)
 WHO: Final = {"name": "Tester", "email": "tester@example.org"}
 
 

@@ -12,21 +12,16 @@ import pytest
 
 from pkggen.errors import InputError, PkggenError, ToolError, VerificationError
 from pkggen.publish import nixpkgs
-from pkggen.publish.nixpkgs import (
-    MAINTAINERS,
-    maintainer_entry,
-    pull_request,
-    submission,
-    with_maintainer,
-    write_and_commit,
-)
-from pkggen.recipe.model import Maintainer, Version
+from pkggen.publish.maintainers import MAINTAINERS
+from pkggen.publish.nixpkgs import submission, write_and_commit
+from pkggen.publish.pull_request import pull_request
+from pkggen.recipe.model import Version
 from pkggen.recipe.overrides import Overrides, PackageOverrides, read_overrides
 from pkggen.record.artifact import FileContent
 from pkggen.record.model import Solo5Device
 from pkggen.targets.nix.lint import entries, lint, subject_faults
 from pkggen.tree import CopiedFile, Tree, is_sealed, write
-from tests.publish.conftest import LIST, Checkout
+from tests.publish.conftest import ENTRY, JANE, LIST, Checkout
 from tests.targets.nix.conftest import HOSTILE, MakeRecipe, make_recipe
 
 if TYPE_CHECKING:
@@ -40,21 +35,6 @@ PACKAGE: Final = "pkgs/by-name/dn/dns-primary/package.nix"
 CONFIG: Final = "pkgs/by-name/dn/dns-primary/pkggen.yaml"
 INIT: Final = "dns-primary: init at 0-unstable-2026-08-20"
 ADD: Final = "maintainers: add janedoe"
-ENTRY: Final = """\
-  janedoe = {
-    email = "jane@example.org";
-    github = "jane-doe";
-    githubId = 1234567;
-    name = "Jane \\"J\\" Doe";
-  };
-"""
-JANE: Final = Maintainer(
-    name='Jane "J" Doe',
-    email="jane@example.org",
-    nixpkgs="janedoe",
-    github="jane-doe",
-    github_id=1234567,
-)
 STATED: Final = Overrides(
     maintainer=replace(JANE, name="Jane Doe"),
     packages=(
@@ -123,61 +103,7 @@ def test_a_hand_edit_is_no_obstacle_for_who_uses_it(
         write(submission(recipe, checkout.root, used).tree, checkout.root)
 
 
-# The list of maintainers
-
-
-def test_entry() -> None:
-    assert maintainer_entry(JANE, "janedoe") == ENTRY
-    assert maintainer_entry(replace(JANE, github=None, github_id=None), "with") == (
-        '  "with" = {\n    email = "jane@example.org";\n    name = "Jane \\"J\\" Doe";\n  };\n'
-    )
-
-
-@pytest.mark.parametrize(
-    ("attribute", "before"),
-    [
-        ("_0", "_1example"),
-        ("_2", "a-b"),
-        ("a", "a-b"),
-        ("a1", "Alice"),
-        ("ALICE2", "mallory"),
-        ("zoe", None),
-    ],
-)
-def test_entries_are_sorted_as_keep_sorted_does(attribute: str, before: str | None) -> None:
-    entry = maintainer_entry(JANE, attribute)
-    text = with_maintainer(LIST, attribute, entry)
-    follows = "  # keep-sorted end\n" if before is None else f"  {before} = {{\n"
-    assert entry + follows in text
-    assert text.replace(entry, "", 1) == LIST
-
-
-def test_a_blank_line_after_the_start_is_kept() -> None:
-    text = LIST.replace("newline_separated=no\n", "newline_separated=no\n\n")
-    assert "no\n\n  _0 = {" in with_maintainer(text, "_0", maintainer_entry(JANE, "_0"))
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("  # keep-sorted start case=no numeric=no block=yes newline_separated=no\n", ""),
-        ("  # keep-sorted end\n", ""),
-        ("  # keep-sorted end\n}\n", "  # keep-sorted end\n  zoe = { };\n}\n"),
-        ("case=no", "case=yes"),
-        ("  mallory = {", "  # left in 2025\n  mallory = {"),
-        ("\n{\n", "\nrec {\n"),
-    ],
-)
-def test_an_unexpected_list_is_refused(old: str, new: str) -> None:
-    assert old in LIST
-    with pytest.raises(InputError, match="has not the expected form") as caught:
-        with_maintainer(LIST.replace(old, new), "janedoe", ENTRY)
-    assert ENTRY in (caught.value.hint or "")
-
-
-def test_names_that_differ_in_capitals_only() -> None:
-    with pytest.raises(InputError, match="has a maintainer Alice already"):
-        with_maintainer(LIST, "alice", ENTRY)
+# The maintainer
 
 
 @pytest.mark.parametrize(("attribute", "missing"), [("janedoe", True), ("mallory", False)])
@@ -185,7 +111,7 @@ def test_only_a_missing_maintainer_gets_an_entry(
     make_recipe: MakeRecipe, checkout: Checkout, attribute: str, *, missing: bool
 ) -> None:
     recipe = make_recipe(maintainer=replace(JANE, nixpkgs=attribute))
-    entry = submission(recipe, checkout.root, STATED).maintainer_entry
+    entry = submission(recipe, checkout.root, STATED).new_maintainer
     assert (entry is not None) is missing
 
 
@@ -394,7 +320,7 @@ def test_a_directory_without_git_is_refused(recipe: ImageRecipe, tmp_path: Path)
 
 
 def test_text_of_a_pull_request(recipe: ImageRecipe, checkout: Checkout) -> None:
-    text = pull_request([(recipe, submission(recipe, checkout.root, STATED))])
+    text = pull_request([submission(recipe, checkout.root, STATED)])
     origin = recipe.provenance.origin
     assert origin is not None
     for part in (
@@ -412,10 +338,10 @@ def test_text_of_a_pull_request(recipe: ImageRecipe, checkout: Checkout) -> None
 
 def test_a_pull_request_of_several_packages(make_recipe: MakeRecipe, checkout: Checkout) -> None:
     recipes = [make_recipe(name=name, maintainer=JANE, devices=()) for name in ("one", "7up")]
-    text = pull_request([(r, submission(r, checkout.root, STATED)) for r in recipes])
+    text = pull_request([submission(r, checkout.root, STATED) for r in recipes])
     assert text.count("\n## ") == 2
     assert text.startswith("## ")
-    assert "nix-build -A one\nnix-build -A _7up\n" in text
+    assert "nix-build -A one.tests.image\nnix-build -A _7up\n" in text
     assert "no devices." in text
 
 
@@ -433,7 +359,7 @@ def test_hostile_names_stay_in_code_spans(
 ) -> None:
     device = Solo5Device(name=name, kind="NET_BASIC")
     hostile = replace(recipe, solo5=replace(recipe.solo5, devices=(device,)), homepage=HOSTILE)
-    text = pull_request([(hostile, submission(hostile, checkout.root, STATED))])
+    text = pull_request([submission(hostile, checkout.root, STATED)])
     assert f"  - NET_BASIC: {span}\n" in text
 
 

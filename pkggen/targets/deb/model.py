@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
+
+from pkggen.targets.deb.components import cached
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import PurePosixPath
 
     from pkggen.recipe.distfiles import Distfile
     from pkggen.recipe.model import AnyRecipe, Provenance, Version
     from pkggen.recipe.parts import Part
     from pkggen.recipe.plan import RebuildPlan
     from pkggen.record.model import Program, Record
+    from pkggen.targets.deb.components import Component
     from pkggen.tree import Tree
 
 
@@ -27,6 +30,19 @@ class Rebuild:
     """Every file that the plan starts from, sorted by name."""
     depends: tuple[str, ...]
     """Debian packages that the steps and the script need, sorted."""
+    components: tuple[Component, ...] = ()
+    """Those of the files that are tarballs of their own; the others share one."""
+
+    @property
+    def cached(self) -> tuple[Distfile, ...]:
+        """The files that share one tarball."""
+        own = {one.distfile.name for one in self.components}
+        return tuple(one for one in self.distfiles if one.name not in own)
+
+    def place(self, distfile: Distfile) -> PurePosixPath:
+        """Return where a file, or what is in it, is in the source package."""
+        own = {one.distfile.name: PurePosixPath(one.name) for one in self.components}
+        return own.get(distfile.name) or cached(distfile.sha256)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

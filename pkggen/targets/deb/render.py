@@ -17,15 +17,17 @@ from pkggen.recipe.service import service
 from pkggen.recipe.versions import deb_version
 from pkggen.targets.deb import control, names, quote, unikernel
 from pkggen.targets.deb.changelog import Entry, build_line, changelog, stamp
+from pkggen.targets.deb.components import DISTFILES
 from pkggen.targets.deb.copyright import copyright_file
 from pkggen.tree import SEAL, TextFile, Tree, with_seal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pkggen.recipe.distfiles import Distfile
     from pkggen.recipe.model import AnyRecipe, Maintainer
     from pkggen.record.model import Artifact
-    from pkggen.targets.deb.model import Inputs
+    from pkggen.targets.deb.model import Inputs, Rebuild
 
 _WIDTH: Final = 98
 
@@ -36,7 +38,6 @@ _CLEANED: Final = (
 """What dh_clean deletes wherever it finds it, besides what no Debian package of ours can hold."""
 
 DEBIAN: Final = PurePosixPath("debian")
-DISTFILES: Final = "distfiles"
 BUILT: Final = "rebuilt"
 HINT: Final = ".pkggen.hint"
 """End of the name of a generated file that a maintainer's own stands beside."""
@@ -188,13 +189,16 @@ def _entries(inputs: Inputs) -> Iterator[Entry]:
 
 def _copyright(inputs: Inputs, maintainer: Maintainer) -> str:
     distfiles = () if inputs.rebuild is None else inputs.rebuild.distfiles
-    sources = [(f"{DISTFILES}/{cached(one.sha256)}", one) for one in distfiles]
+    sources = [(_pattern(inputs.rebuild, one), one) for one in distfiles]
     return copyright_file(inputs.recipe, maintainer, inputs.parts, sources)
 
 
-def cached(sha256: str) -> PurePosixPath:
-    """Return the place of a file in opam's download cache."""
-    return PurePosixPath("sha256", sha256[:2], sha256)
+def _pattern(rebuild: Rebuild | None, distfile: Distfile) -> str:
+    """Return the pattern of files that a source is in the source package."""
+    if rebuild is None:
+        raise AssertionError(distfile.name)
+    place = rebuild.place(distfile)
+    return str(place) if distfile in rebuild.cached else f"{place}/*"
 
 
 def _upstream(inputs: Inputs) -> str:
@@ -273,8 +277,9 @@ def _rebuild_files(inputs: Inputs) -> dict[PurePosixPath, TextFile]:
     if rebuild is None:
         return {}
     digests = {one.name: one.sha256 for one in rebuild.distfiles}
-    script = with_seal(rebuild_script(rebuild.plan, digests))
-    listed = "".join(f"{DISTFILES}/{cached(one.sha256)} {one.name}\n" for one in rebuild.distfiles)
+    unpacked = [one.distfile.name for one in rebuild.components]
+    script = with_seal(rebuild_script(rebuild.plan, digests, unpacked=unpacked))
+    listed = "".join(f"{rebuild.place(one)} {one.name}\n" for one in rebuild.distfiles)
     return {
         PurePosixPath("rebuild.sh"): TextFile(script, executable=True),
         PurePosixPath(DISTFILES): TextFile(listed),
@@ -304,6 +309,7 @@ def _values(inputs: Inputs) -> dict[str, object]:
         if inputs.rebuild is None
         else {"prefix": quote.absolute(inputs.rebuild.plan.prefix)},
         "kept": sorted(set(_kept(inputs))),
+        "trees": inputs.rebuild is not None and bool(inputs.rebuild.components),
         "prefix": quote.prose("" if inputs.rebuild is None else inputs.rebuild.plan.prefix),
         "option": quote.prose("" if inputs.rebuild is None else " --rebuild"),
         "provenance": [quote.prose(line) for line in _provenance(inputs)],

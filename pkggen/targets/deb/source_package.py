@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 from pkggen.errors import InputError, raise_all
 from pkggen.recipe.versions import deb_version
+from pkggen.targets.deb.components import DISTFILES, cached
 from pkggen.targets.deb.deb822 import parse, render
-from pkggen.targets.deb.render import BUILT, DEBIAN, DISTFILES, cached, debian_tree
+from pkggen.targets.deb.render import BUILT, DEBIAN, debian_tree
 from pkggen.targets.deb.tarball import StoredTarGz, tar_xz
 from pkggen.tree import CopiedFile, TextFile, Tree
 
@@ -74,7 +75,11 @@ def source_package(inputs: Inputs) -> SourcePackage:
     distfiles = _distfiles(inputs)
     if distfiles is not None:
         packed = StoredTarGz(tuple(distfiles.items()), time)
-        tarballs.insert(0, _tarball(f"{stem}.orig-{DISTFILES}.tar.gz", packed))
+        tarballs.append(_tarball(f"{stem}.orig-{DISTFILES}.tar.gz", packed))
+    tarballs += [
+        _tarball(f"{stem}.orig-{one.name}.tar.{one.suffix}", one.distfile.content)
+        for one in (() if inputs.rebuild is None else inputs.rebuild.components)
+    ]
     last = CopiedFile.of(tar_xz(debian.items(), time)).content
     tarballs.append(_tarball(f"{recipe.name}_{version}.debian.tar.xz", last))
     dsc = PurePosixPath(f"{recipe.name}_{version}.dsc")
@@ -94,10 +99,12 @@ def _record_tree(inputs: Inputs) -> Tree:
         file.path: _copied(file) for file in (*inputs.record.metadata, *inputs.record.artifacts)
     }
     files[PurePosixPath("record.json")] = CopiedFile.of(inputs.manifest)
+    components = () if inputs.rebuild is None else inputs.rebuild.components
+    taken = _TAKEN | {component.name for component in components}
     raise_all(
         InputError("a file of the record is in the way of Debian's", where=str(path))
         for path in files
-        if path.parts[0] in _TAKEN
+        if path.parts[0] in taken
     )
     return Tree(files)
 
@@ -108,13 +115,11 @@ def _copied(file: Artifact) -> CopiedFile:
 
 def _distfiles(inputs: Inputs) -> Tree | None:
     """Return the sources in the layout of opam's download cache; None without."""
-    if inputs.rebuild is None:
+    if inputs.rebuild is None or not inputs.rebuild.cached:
         return None
     files: dict[PurePosixPath, File] = {
-        DISTFILES / cached(one.sha256): CopiedFile(
-            content=one.content, sha256=one.sha256, size=one.size
-        )
-        for one in inputs.rebuild.distfiles
+        cached(one.sha256): CopiedFile(content=one.content, sha256=one.sha256, size=one.size)
+        for one in inputs.rebuild.cached
     }
     return Tree(files)
 

@@ -43,6 +43,7 @@ def service_files(recipe: ImageRecipe, header: quote.Deb) -> dict[PurePosixPath,
     templates = {
         f"{name}.service": "service",
         f"{name}.sysusers": "sysusers",
+        f"{name}.postrm": "postrm",
         f"unikernel/{name}.conf": "unikernel.conf",
         f"unikernel/{name}": "launcher.sh",
     }

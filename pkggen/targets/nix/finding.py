@@ -89,6 +89,12 @@ def package_of(path: PurePosixPath) -> PurePosixPath | None:
     return PurePosixPath(*parts[:4]) if inner else None
 
 
+def is_carried(path: PurePosixPath) -> bool:
+    """Tell whether a file is one that a record carries: its bytes are data, whatever its name."""
+    package = package_of(path)
+    return package is not None and path.relative_to(package).parts[0] == names.CARRIED
+
+
 def resolved_in(directory: PurePosixPath, relative: str) -> PurePosixPath:
     """Return where a relative path from a directory leads, by its text alone."""
     return PurePosixPath(posixpath.normpath(posixpath.join(directory, relative)))

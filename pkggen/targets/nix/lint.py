@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Final
 
 from pkggen.errors import InputError
 from pkggen.targets.nix import names
-from pkggen.targets.nix.finding import Entry, Finding, exists, package_of, resolved_in
+from pkggen.targets.nix.finding import (
+    Entry,
+    Finding,
+    exists,
+    is_carried,
+    package_of,
+    resolved_in,
+)
 from pkggen.targets.nix.lint_text import MAX_LINE, File
 
 if TYPE_CHECKING:
@@ -48,9 +55,10 @@ def entries(root: Path) -> dict[PurePosixPath, Entry]:
     if is_checkout(root):
         tops = [package for package in by_name.glob("*/*") if names.is_ours(package)]
     return {
-        PurePosixPath(path.relative_to(root)): _entry(path)
+        relative: _entry(path, relative)
         for top in sorted(tops)
         for path in _below(top)
+        for relative in (PurePosixPath(path.relative_to(root)),)
     }
 
 
@@ -68,11 +76,12 @@ def _below(directory: Path) -> Iterator[Path]:
             yield path
 
 
-def _entry(path: Path) -> Entry:
+def _entry(path: Path, relative: PurePosixPath) -> Entry:
     status = path.lstat()
     if stat.S_ISLNK(status.st_mode):
         return Entry(link=str(path.readlink()))
-    readable = stat.S_ISREG(status.st_mode) and path.suffix in _TEXTS
+    is_text = path.suffix in _TEXTS and not is_carried(relative)
+    readable = stat.S_ISREG(status.st_mode) and is_text
     return Entry(
         data=path.read_bytes() if readable else None,
         executable=bool(status.st_mode & stat.S_IXUSR),

@@ -105,13 +105,14 @@ def file_name_faults(name: str) -> Iterator[InputError]:
         )
 
 
-def sri(sha256: str) -> Nix:
+def sri(digest: str, algorithm: str = "sha256") -> Nix:
     """Return the string literal of a hash as `fetchurl` takes it.
 
     Args:
-        sha256: 64 hexadecimal digits.
+        digest: Hexadecimal digits.
+        algorithm: `sha256` or `sha512`.
     """
-    return string(f"sha256-{base64.b64encode(bytes.fromhex(sha256)).decode()}")
+    return string(f"{algorithm}-{base64.b64encode(bytes.fromhex(digest)).decode()}")
 
 
 def listing(items: Sequence[Nix], *, indent: int) -> Nix:

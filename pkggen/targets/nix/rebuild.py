@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 REBUILD_FILE: Final = "rebuild.nix"
 DEPS_FILE: Final = "deps.json"
-CARRIED: Final = "carried"
 
 _STORE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,199}")
 _ADDRESS: Final = re.compile(r"https?://[!-~]+")
@@ -105,7 +104,7 @@ def rebuild_tree(
         script = rebuild_script(plan, digests, part)
         files[PurePosixPath(SCRIPTS[part])] = TextFile(with_seal(script))
     for carried in plan.carried:
-        files[PurePosixPath(CARRIED, carried.file_name)] = CopiedFile.of(carried.content)
+        files[PurePosixPath(names.CARRIED, carried.file_name)] = CopiedFile.of(carried.content)
     return Tree(files)
 
 
@@ -133,17 +132,18 @@ def _dependencies(plan: RebuildPlan, pins: Mapping[str, Pin]) -> str:
     return json_lines({"switch": _part(plan, pins, "switch"), "root": _part(plan, pins, "root")})
 
 
-def _part(plan: RebuildPlan, pins: Mapping[str, Pin], part: Part) -> list[dict[str, str]]:
+def _part(plan: RebuildPlan, pins: Mapping[str, Pin], part: Part) -> list[tuple[str, ...]]:
+    """Return name, url, hash and rev of each source; lists, since reviewers want it small."""
     found = [_dependency(source, pins[source.file_name]) for source in sources_of(plan, part)]
-    found += [{"name": carried.file_name} for carried in carried_of(plan, part)]
-    return sorted(found, key=lambda dependency: dependency["name"])
+    found += [(carried.file_name,) for carried in carried_of(plan, part)]
+    return sorted(found)
 
 
-def _dependency(source: Source, pin: Pin) -> dict[str, str]:
-    found = {"name": source.file_name, "url": _address(source) or ""}
+def _dependency(source: Source, pin: Pin) -> tuple[str, ...]:
+    found = (source.file_name, _address(source) or "")
     if pin.commit is not None and pin.nar is not None:
-        return found | {"rev": pin.commit, "hash": sri(pin.nar)}
-    return found | {"hash": sri(pin.sha256)}
+        return (*found, sri(pin.nar), pin.commit)
+    return (*found, sri(pin.sha256))
 
 
 def _address(source: Source) -> str | None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +18,6 @@ from pkggen.recipe.service import (
     Block,
     Command,
     Configuration,
-    Network,
     Paths,
     Service,
     after,
@@ -30,7 +28,18 @@ from pkggen.recipe.service_faults import clashes, faults
 from pkggen.targets.nix import quote
 from pkggen.targets.nix.module import module_tree
 from pkggen.tree import write
-from tests.targets.nix.conftest import STAND_IN
+from tests.targets.nix.nixos import (
+    GOOD,
+    PATHS,
+    SERVICE,
+    NixOS,
+    configuration_of,
+    exec_start,
+    nix_of,
+    nixos,
+    systemd_words,
+    unikernel,
+)
 from tests.targets.nix.test_quote import hostile_strings
 
 if TYPE_CHECKING:
@@ -38,167 +47,12 @@ if TYPE_CHECKING:
 
     from tests.targets.nix.conftest import Nix
 
+__all__ = ["nixos"]  # the fixture
+
 DOCS: Final = Path(__file__).resolve().parents[3] / "docs" / "nixos.md"
-
-SERVICE: Final = Service(
-    name="dns",
-    target="hvt",
-    abi_version=2,
-    networks=("service", "control"),
-    blocks=("data",),
-)
-PATHS: Final = Paths(
-    image="/image", tender="/solo5/bin/solo5-hvt", sh="/bash/bin/sh", ip="/iproute2/bin/ip"
-)
-GOOD: Final[dict[str, Any]] = {
-    "networks": {"service": {"bridge": "br0"}, "control": {}},
-    "blocks": {"data": {}},
-}
-
-PKGS: Final = """\
-  solo5 = version: {
-    type = "derivation";
-    outPath = "/solo5";
-    inherit version;
-  };
-  image = target: abi: networks: blocks: {
-    type = "derivation";
-    outPath = "/package";
-    image = "/image";
-    pname = "dns";
-    solo5 = { inherit target abi networks blocks; };
-  };
-  pkgs = {
-    bash = "/bash";
-    iproute2 = "/iproute2";
-    solo5 = solo5 "0.9.3";
-    dns-primary = image "hvt" 2 [ "service" ] [ ];
-    website = image "spt" 2 [ "service" ] [ "data" ];
-  };
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class NixOS:
-    """The module, evaluated by one of two module systems."""
-
-    nix: Nix
-    """Nix."""
-    directory: Path
-    """Where module.nix is."""
-    lib: str
-    """Expression of nixpkgs' lib, `null` for the stand-in."""
-
-    def eval(self, unikernels: str, result: str = "system", status: int = 0) -> Any:  # noqa: ANN401
-        """Evaluate `result`, where `system` is what `services.unikernels` became."""
-        return self.configured(f"{{ services.unikernels = {unikernels}; }}", result, status)
-
-    def configured(self, configuration: str, result: str = "system", status: int = 0) -> Any:  # noqa: ANN401
-        """Evaluate `result`, where `system` is what a NixOS configuration became."""
-        return self.nix.eval(
-            f"""let
-  {PKGS}
-  evaluate = configuration: import {quote.string(str(STAND_IN / "eval-modules.nix"))} {{
-    module = {self.directory / "module.nix"};
-    realLib = {self.lib};
-    inherit configuration pkgs;
-  }};
-  unikernels = set: evaluate {{ services.unikernels = set; }};
-  system = evaluate ({configuration});
-in {result}""",
-            status=status,
-        )
-
-    def failed(self, unikernels: str) -> list[str]:
-        """Return the messages of the assertions that fail; nothing else may fail before them."""
-        messages = self.eval(unikernels, "builtins.deepSeq system system.failed")
-        assert isinstance(messages, list)
-        return messages
-
-
-@pytest.fixture(scope="session", params=["stand-in", "nixpkgs"])
-def nixos(
-    request: pytest.FixtureRequest, nix: Nix, tmp_path_factory: pytest.TempPathFactory
-) -> NixOS:
-    """Return the module below the stand-in's module system, and below that of nixpkgs."""
-    lib = "null"
-    if request.param == "nixpkgs":
-        place = os.environ.get("PKGGEN_NIXPKGS_LIB")
-        if not place:
-            pytest.skip("NO NIXPKGS: set PKGGEN_NIXPKGS_LIB to the lib directory of a checkout")
-        lib = f"import {place}"
-    directory = tmp_path_factory.mktemp("module")
-    write(module_tree(), directory)
-    return NixOS(nix, directory, lib)
-
-
-def nix_of(value: object) -> str:
-    """Return a Nix expression of JSON data."""
-    return f"builtins.fromJSON {quote.string(json.dumps(value))}"
-
-
-def unikernel(options: dict[str, Any], described: Service = SERVICE) -> str:
-    """Return an expression of a unikernel of a package."""
-    package = (
-        f"image {quote.string(described.target)} {described.abi_version}"
-        f" ({nix_of(described.networks)}) ({nix_of(described.blocks)})"
-    )
-    return f"({{ package = {package}; }} // {nix_of(options)})"
-
-
-def configuration_of(options: dict[str, Any], described: Service = SERVICE) -> Configuration:
-    """Return what the options mean for `recipe.service`."""
-    return Configuration(
-        memory=str(options.get("memory", 32)),
-        arguments=tuple(options.get("arguments", ())),
-        arguments_file=options.get("argumentsFile"),
-        networks=tuple(
-            Network(
-                device=device,
-                tap=value["tap"]
-                if "tap" in value
-                else described.tap(device)
-                if device in described.networks
-                else "absent0",
-                bridge=value.get("bridge"),
-                mac=value.get("mac"),
-            )
-            for device, value in sorted(options.get("networks", {}).items())
-        ),
-        blocks=tuple(
-            Block(
-                device=device,
-                file=value.get("path", f"/var/lib/unikernels/{described.name}/{device}.img"),
-                sector_size=str(value["sectorSize"]) if "sectorSize" in value else None,
-                create_megabytes=str(value["createSizeMB"]) if "createSizeMB" in value else None,
-            )
-            for device, value in sorted(options.get("blocks", {}).items())
-        ),
-    )
-
-
-_ESCAPES: Final = {"\\": "\\", '"': '"', "n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
-
 
 EXPANDED: Final = ("%n", "%%", "%", "50%", "%h/$HOME", "${HOME}", "$$", "$", "$x%", "\\x20")
 """What systemd replaces in commands unless it is escaped: specifiers, variables, escapes."""
-
-
-def systemd_words(line: str) -> list[str]:
-    """Read a command as systemd.service(5) and systemd.syntax(7) say, refusing all expansions."""
-    words = re.findall(r'"((?:[^"\\]|\\.)*)"(?: |$)', line, re.DOTALL)
-    assert line == " ".join(f'"{word}"' for word in words)
-    assert "\n" not in line
-
-    def unescape(match: re.Match[str]) -> str:
-        text = match[0]
-        if text[0] == "\\":
-            return json.loads(f'"{text}"') if text[1] == "u" else _ESCAPES[text[1]]
-        assert len(text) == 2, f"systemd would expand {text}"
-        return text[0]
-
-    pattern = re.compile(r"\\u[0-9a-f]{4}|\\.|%%?|\$\$?", re.DOTALL)
-    return [pattern.sub(unescape, word) for word in words]
 
 
 def prefixed(command: Command, prefix: str) -> str:
@@ -240,6 +94,16 @@ def test_commands_are_those_of_the_recipe(nixos: NixOS, options: dict[str, Any])
             used = prefixed(command, prefix)
             assert line.startswith(used + '"')
             assert systemd_words(line[len(used) :]) == list(command.words)
+
+
+@pytest.mark.parametrize("target", ["hvt", "spt"])
+@pytest.mark.parametrize("options", CONFIGURATIONS)
+def test_words_of_exec_start(nixos: NixOS, options: dict[str, Any], target: str) -> None:
+    """Other services of the same recipe are compared with these words."""
+    service = replace(SERVICE, name="a-b", target=target)
+    paths = replace(PATHS, image="/usr/lib/x.img", tender=f"/usr/bin/solo5-{target}", sh="/bin/sh")
+    wanted = command_line(service, configuration_of(options, service), paths)
+    assert exec_start(nixos, service, options, paths) == list(wanted)
 
 
 def test_the_rest_of_a_service(nixos: NixOS) -> None:

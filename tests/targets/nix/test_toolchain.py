@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import lzma
@@ -19,11 +18,16 @@ from pkggen.targets.nix.finding import Entry
 from pkggen.targets.nix.lint import lint
 from pkggen.targets.nix.toolchain import Deb, choose, read_index, toolchain_file
 from pkggen.tree import is_sealed
+from tests.rebuild.conftest import signer
 from tests.rebuild.made import EXAMPLE, example
+from tests.rebuild.signed import write_archive
 from tests.targets.nix.rebuilds import IMAGE_SHA256, image_in, new_prefix, packaged, sha256_of
 
 if TYPE_CHECKING:
+    from tests.rebuild.signed import Signer
     from tests.targets.nix.conftest import Nix
+
+__all__ = ["signer"]  # the fixture
 
 ARCHIVE: Final = "https://deb.example.org/debian"
 DIGEST: Final = hashlib.sha256(b"deb").hexdigest()
@@ -163,13 +167,10 @@ def test_file() -> None:
 # The command
 
 
-def archive(directory: Path, *stanzas: str, suite: str = "bookworm", packer: str = "xz") -> str:
-    place = directory / f"dists/{suite}/main/binary-amd64"
-    place.mkdir(parents=True, exist_ok=True)
-    text = "".join(stanzas).encode()
-    packed = lzma.compress(text) if packer == "xz" else gzip.compress(text)
-    (place / f"Packages.{packer}").write_bytes(packed)
-    return directory.resolve().as_uri()
+def toolchain(signer: Signer, output: Path, *words: str, archive: str, code: int = 0) -> None:
+    """Run the command for the example."""
+    argv = ("toolchain", str(EXAMPLE / "record"), "-o", str(output), "--archive", archive)
+    assert main([*argv, "--keyring", str(signer.keyring), *words]) == code
 
 
 ALL: Final = (
@@ -190,31 +191,31 @@ def stanzas(**versions: str) -> list[str]:
 
 
 @pytest.mark.parametrize("packer", ["xz", "gz"])
-def test_command(tmp_path: Path, packer: str, capsys: pytest.CaptureFixture[str]) -> None:
-    url = archive(tmp_path / "debian", *stanzas(), packer=packer)
+def test_command(
+    tmp_path: Path, signer: Signer, packer: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = write_archive(tmp_path / "debian", signer, *stanzas(), packer=packer)
     output = tmp_path / "out/toolchain.json"
-    argv = ["toolchain", str(EXAMPLE / "record"), "--archive", url, "-o", str(output)]
-    assert main(argv) == 0
+    toolchain(signer, output, archive=url)
     assert capsys.readouterr().out == f"create    {output}: 9 packages\n"
     packages = json.loads(output.read_text())["packages"]
     assert [one["name"] for one in packages] == list(ALL)
     assert packages[2]["version"] == "4:12.2.0-3"
     assert packages[2]["url"] == f"{url}/pool/main/gcc_12.2.0-3_amd64.deb"
-    assert main(argv) == 0
+    toolchain(signer, output, archive=url)
     assert capsys.readouterr().out.startswith("unchanged")
     output.write_text(output.read_text().replace("gcc", "clang"))
-    assert main(argv) == 3
-    assert main([*argv, "--force"]) == 0
+    toolchain(signer, output, archive=url, code=3)
+    toolchain(signer, output, "--force", archive=url)
 
 
-def test_command_asks_several_suites(tmp_path: Path) -> None:
-    url = archive(tmp_path / "debian", *stanzas(gcc="4:13"))
-    archive(tmp_path / "debian", deb("gcc", version="12.2.0-3"), suite="old/x")
-    argv = ["toolchain", str(EXAMPLE / "record"), "-o", str(tmp_path / "toolchain.json")]
-    assert main([*argv, "--archive", url]) == 3
-    archive(tmp_path / "debian", *stanzas()[2:3], suite="old/x")
-    assert main([*argv, "--archive", url, "--archive", f"{url}/ old/x"]) == 0
-    packages = json.loads((tmp_path / "toolchain.json").read_text())["packages"]
+def test_command_asks_several_suites(tmp_path: Path, signer: Signer) -> None:
+    url = write_archive(tmp_path / "debian", signer, *stanzas(gcc="4:13"))
+    output = tmp_path / "toolchain.json"
+    toolchain(signer, output, archive=url, code=3)
+    write_archive(tmp_path / "debian", signer, *stanzas()[2:3], suite="old/x")
+    toolchain(signer, output, "--archive", f"{url}/ old/x", archive=url)
+    packages = json.loads(output.read_text())["packages"]
     assert packages[2]["version"] == "4:12.2.0-3"
 
 
@@ -225,27 +226,38 @@ def test_command_asks_several_suites(tmp_path: Path) -> None:
         ("ftp://deb.example.org/debian", 2, "is no archive"),
         ("https://deb.example.org/../x", 2, "is no archive"),
         ("https://deb.example.org/d book worm", 2, "is no archive"),
-        ("file:///nonexistent", 5, "it has no dists/bookworm/main/binary-amd64/Packages.xz"),
+        ("file:///nonexistent", 5, "it has no dists/bookworm/InRelease"),
     ],
 )
 def test_archives_that_are_none(
-    tmp_path: Path, given: str, code: int, message: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    signer: Signer,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    given: str,
+    code: int,
+    message: str,
 ) -> None:
     output = tmp_path / "toolchain.json"
-    argv = ("toolchain", str(EXAMPLE / "record"), "--archive", given, "-o", str(output))
-    assert main(list(argv)) == code
+    toolchain(signer, output, archive=given, code=code)
     assert message in capsys.readouterr().err
     assert not output.exists()
 
 
-def test_a_damaged_index(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    url = archive(tmp_path / "debian", *stanzas())
+def test_an_index_that_nobody_signed(
+    tmp_path: Path, signer: Signer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = write_archive(tmp_path / "debian", signer, *stanzas())
     index_file = next((tmp_path / "debian").rglob("Packages.xz"))
-    index_file.write_bytes(index_file.read_bytes()[:-20])
+    index_file.write_bytes(lzma.compress("".join(stanzas(gcc="4:13")).encode()))
     output = tmp_path / "toolchain.json"
-    argv = ["toolchain", str(EXAMPLE / "record"), "--archive", url, "-o", str(output)]
-    assert main(argv) == 5
-    assert "is damaged" in capsys.readouterr().err
+    toolchain(signer, output, archive=url, code=4)
+    assert "but InRelease has" in capsys.readouterr().err
+    shutil.copy(EXAMPLE / "record/opam-switch", tmp_path / "none.gpg")
+    toolchain(signer, output, "--keyring", str(tmp_path / "none.gpg"), archive=url, code=4)
+    assert "no key of the keyring vouches for it" in capsys.readouterr().err
+    toolchain(signer, output, "--keyring", str(tmp_path / "nowhere"), archive=url, code=3)
+    assert "hint: install debian-archive-keyring" in capsys.readouterr().err
     assert not output.exists()
 
 

@@ -1,0 +1,1 @@
+"""A signed apt repository in a directory."""
