@@ -303,29 +303,3 @@ def test_a_source_of_which_only_md5_is_recorded(run: Run, tmp_path: Path) -> Non
     rebuilt(run, with_source(tmp_path, data, ".tar", "md5"))
     digest = hashlib.sha256(data).hexdigest()
     assert sources(run)[0].startswith(f"distfiles/sha256/{digest[:2]}/{digest} ")
-
-
-def git(directory: Path, *argv: str) -> str:
-    command = ("git", "-c", "user.name=x", "-c", "user.email=x@e.org", "-C", str(directory), *argv)
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def test_a_commit_is_an_archive(run: Run, tmp_path: Path) -> None:
-    if shutil.which("git") is None:
-        pytest.skip("NO git: commits are not packaged")
-    repository = write_files(tmp_path / "root.git", {"a": b"b"})
-    git(repository, "init", "--quiet")
-    git(repository, "add", ".")
-    git(repository, "commit", "--quiet", "-m", "x")
-    commit = git(repository, "rev-parse", "HEAD")
-    url = f'url {{ src: "git+{repository.as_uri()}#{commit}" }}'
-    root = ROOT._replace(files=None, fields=f"{ROOT.fields} {url}")
-    made = make(tmp_path / "made", [root])
-    run("deb", saved(run, made), "-o", "out", "--rebuild", "--no-public-caches")
-    (line,) = sources(run)
-    assert line.endswith(".tar")
-    subprocess.run(["tar", "-xf", next((run.here / "out").glob("*distfiles.tar.gz"))], check=True)
-    found = subprocess.run(
-        ["tar", "-tf", line.split()[0]], check=True, capture_output=True, text=True
-    )
-    assert found.stdout.splitlines()[-1].endswith("a")
