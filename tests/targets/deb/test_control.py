@@ -49,7 +49,7 @@ def description(inputs: Inputs, text: str) -> list[str]:
 
 
 @given(TEXTS)
-@settings(max_examples=150)
+@settings(max_examples=50)
 def test_any_description_makes_one_field(image: Inputs, text: str) -> None:
     source, binary = Deb822.iter_paragraphs(control(described(image, text), MAINTAINER))
     assert source["Source"] == binary["Package"] == "hello-unikernel"

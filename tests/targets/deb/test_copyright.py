@@ -93,7 +93,7 @@ def stanza(rights: Copyright, path: str) -> tuple[list[str], str, str]:
         max_size=3,
     )
 )
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_any_author_is_one_line(recipe: AnyRecipe, made: list[tuple[list[str], str, str]]) -> None:
     parts = [
         replace(part(f"p{number}", licence, *authors), source=source)

@@ -35,7 +35,7 @@ def usable(quoted: Callable[[str], str], text: str) -> str | None:
 
 
 @given(st.lists(HARMLESS, min_size=1, max_size=20), st.sampled_from([quote.word, quote.path]))
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_words_mean_themselves_to_make_and_shells(
     texts: list[str], quoted: Callable[[str], str]
 ) -> None:
@@ -79,7 +79,7 @@ def test_absolute_paths() -> None:
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=6))
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_make_takes_a_comment_for_nothing_else(texts: list[str]) -> None:
     comments = quote.comments(texts)
     rules = f"{comments}\nA := found\n{comments}\nall:\n\t@echo $(A)\n{comments}\n"
@@ -91,7 +91,7 @@ def test_make_takes_a_comment_for_nothing_else(texts: list[str]) -> None:
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=6))
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_sh_takes_a_comment_for_nothing_else(texts: list[str]) -> None:
     script = f"{quote.comments(texts)}\necho found\n"
     shown = subprocess.run(

@@ -75,7 +75,7 @@ def members(plain: bytes) -> dict[str, tuple[bytes, int]]:
 
 
 @given(TREES)
-@settings(max_examples=25)
+@settings(max_examples=15)
 def test_other_readers_find_the_files(files: dict[PurePosixPath, File]) -> None:
     plain = b"".join(tar_chunks(files.items(), TIME))
     assert len(plain) % 512 == 0
@@ -89,7 +89,7 @@ def test_other_readers_find_the_files(files: dict[PurePosixPath, File]) -> None:
 
 
 @given(st.lists(st.integers(1, 200_000), max_size=4), st.integers(1, 300_000))
-@settings(max_examples=20)
+@settings(max_examples=10)
 def test_it_can_be_read_in_pieces(sizes: list[int], at_once: int) -> None:
     files = {PurePosixPath(str(n)): CopiedFile.of(bytes(size)) for n, size in enumerate(sizes)}
     content = StoredTarGz(tuple(files.items()), TIME)

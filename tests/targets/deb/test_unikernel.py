@@ -196,7 +196,7 @@ def test_the_exact_command_line(launcher: Launcher, shell: str) -> None:
 
 @pytest.mark.parametrize("shell", SHELLS)
 @given(data=st.data())
-@settings(max_examples=12)
+@settings(max_examples=6)
 def test_hostile_values_stay_values(launcher: Launcher, shell: str, data: st.DataObject) -> None:
     shell_of(shell)
     names = [one.name for one in service(launcher.recipe).variables]
@@ -282,10 +282,10 @@ def test_shellcheck_has_nothing_to_say() -> None:
     need("shellcheck")
     scripts = [
         path
-        for path in sorted(GOLDEN.rglob("*"))
+        for path in sorted((GOLDEN / "spt").rglob("*"))
         if path.is_file() and path.read_bytes().startswith(b"#!/bin/sh\n")
     ]
-    assert {path.name for path in scripts} >= {"payload", "launcher", "hello", "rebuild.sh"}
+    assert {path.name for path in scripts} == {"payload", "launcher", "proxy", "proxy.postrm"}
     ran("shellcheck", "--norc", "--shell=dash", *scripts, cwd=GOLDEN)
 
 
