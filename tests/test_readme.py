@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-TOOLS: Final = ("gcc", "make", "opam-installer", "patch")
+TOOLS: Final = ("dpkg-deb", "gcc", "gpg", "make", "opam-installer", "patch")
 NOT_INSIDE_ITSELF: Final = "make test"
 HELLO: Final = "pkgs/by-name/he/hello-unikernel"
 
@@ -139,6 +139,13 @@ def test_the_catalogue_is_as_its_page_says(tour: Tour) -> None:
         out.splitlines() for command, out in tour.out.items() if command.endswith("nix catalogue")
     )
     assert {line.split()[0] for line in lines} == {"unchanged"}
+
+
+def test_the_apt_repository_is_as_its_page_says(tour: Tour) -> None:
+    assert tour.out["pkggen apt list repository"] == "stable  greet 1.0-1 all\n"
+    page = (REPOSITORY / "docs/apt.md").read_text(encoding="utf-8")
+    for name in re.findall(r"`(repository/[a-z./]+)`", page):
+        assert (tour.place / name).exists(), name
 
 
 def test_the_yaml_is_accepted_and_used(tour: Tour) -> None:

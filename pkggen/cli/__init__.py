@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code."""
     arguments = parser().parse_args(argv)
-    from pkggen.cli.common import talk  # noqa: PLC0415 - not for --help
+    from pkggen.cli.talk import talk  # noqa: PLC0415 - not for --help
     from pkggen.errors import BUG_EXIT_CODE, PkggenError, ToolError  # noqa: PLC0415
 
     if isinstance(sys.stdout, io.TextIOWrapper):  # as stderr is: no text is worth an exception

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pkggen.cli.common import talk
+from pkggen.cli.talk import talk
 from pkggen.errors import UsageError
 from pkggen.publish.apt.initialise import Wanted, initialise
 from pkggen.publish.apt.page import sources_file
@@ -49,16 +49,17 @@ def _add(directory: Path, arguments: argparse.Namespace) -> int:
         if arguments.suite is None and len(suites) > 1:
             raise UsageError("the repository has several suites", hint="choose with --suite")
         suite = arguments.suite or suites[0]
-        for done in repository.add(map(Path, arguments.files), suite, date=date):
-            print(f"{'added' if done.changed else 'unchanged':<9} {done.suite}  {done.entry}")
+        added = repository.add(map(Path, arguments.files), suite, date=date)
+    for done in added:
+        print(f"{'added' if done.changed else 'unchanged':<9} {done.suite}  {done.entry}")
     return 0
 
 
 def _remove(directory: Path, arguments: argparse.Namespace) -> int:
     with opened(directory) as repository:
         gone = repository.remove(arguments.name, version=arguments.version, suite=arguments.suite)
-        for done in gone:
-            print(f"removed   {done.suite}  {done.entry}")
+    for done in gone:
+        print(f"removed   {done.suite}  {done.entry}")
     return 0
 
 
@@ -91,10 +92,12 @@ def _as_json(entry: Entry) -> dict[str, Any]:
 
 def _publish(directory: Path, arguments: argparse.Namespace) -> int:
     with opened(directory) as repository:
-        for kept in repository.publish(date=_date(arguments)):
-            talk(f"{kept} was edited by hand and has been kept")
-        for suite in repository.settings.suites:
-            print(f"published {suite}")
+        kept = repository.publish(date=_date(arguments))
+        suites = repository.settings.suites
+    for path in kept:
+        talk(f"{path} was edited by hand and has been kept")
+    for suite in suites:
+        print(f"published {suite}")
     return 0
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pkggen.cli.common import talk
+from pkggen.cli.talk import talk
 from pkggen.errors import PkggenError, ToolError
 from pkggen.rebuild.chroot import ARCHIVE
 from pkggen.rebuild.debian import Built, Chroot, build_here, build_in_chroot, why_no_chroot

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pkggen.cli.common import download_cache, source_opener, talk
+from pkggen.cli.common import download_cache, source_opener
+from pkggen.cli.talk import talk
 from pkggen.errors import UsageError, VerificationError
 from pkggen.sources.commits import commit_checksum
 from pkggen.sources.model import STRENGTH, collect_sources

@@ -1,14 +1,14 @@
-"""What several commands share: options, opening sources, pkggen.yaml, talk."""
+"""What several commands share: options, opening sources, pkggen.yaml."""
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pkggen.errors import InputError, PkggenError, printable
+from pkggen.cli.talk import talk
+from pkggen.errors import InputError, PkggenError
 from pkggen.recipe.linked import linked_parts
 from pkggen.recipe.overrides import MAX_BYTES, OVERRIDES_FILE, Overrides, read_overrides
 from pkggen.record.open import open_record
@@ -22,11 +22,6 @@ if TYPE_CHECKING:
     from pkggen.record.model import Record
     from pkggen.sources.cache import Cache
     from pkggen.sources.model import Use
-
-
-def talk(message: str) -> None:
-    """Tell the user something that is no result."""
-    print(f"pkggen: {printable(message)}", file=sys.stderr)
 
 
 @contextmanager

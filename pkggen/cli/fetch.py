@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pkggen.cli.cache import recorded_sources
-from pkggen.cli.common import download_cache, talk
+from pkggen.cli.common import download_cache
+from pkggen.cli.talk import talk
 from pkggen.errors import UsageError, printable
 from pkggen.sources.fetch import PUBLIC_CACHES, Choices, fetch
 from pkggen.web import is_loopback

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from pkggen import process
-from pkggen.cli.common import talk
+from pkggen.cli.talk import talk
 from pkggen.targets.nix import lint as nix
 from pkggen.targets.nix.finding import RULES, Finding
 

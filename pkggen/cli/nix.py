@@ -14,9 +14,9 @@ from pkggen.cli.common import (
     load_overrides,
     source_licences,
     source_opener,
-    talk,
 )
 from pkggen.cli.fetch import choices, progress
+from pkggen.cli.talk import talk
 from pkggen.errors import InputError, PkggenError, ToolError, UsageError, printable
 from pkggen.publish.maintainers import MAINTAINERS
 from pkggen.publish.nixpkgs import release_submission, submission, write_and_commit

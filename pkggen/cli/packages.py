@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pkggen.cli.common import download_cache, load_overrides, source_opener, talk
+from pkggen.cli.common import download_cache, load_overrides, source_opener
 from pkggen.cli.fetch import choices, progress
+from pkggen.cli.talk import talk
 from pkggen.errors import InputError, PkggenError, printable
 from pkggen.recipe.distfiles import Distfile, carried_distfile
 from pkggen.record.artifact import FileContent

@@ -8,8 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pkggen.cli.common import download_cache, source_opener, talk
+from pkggen.cli.common import download_cache, source_opener
 from pkggen.cli.fetch import choices, jobs_of, progress
+from pkggen.cli.talk import talk
 from pkggen.errors import InputError, VerificationError
 from pkggen.process import inherited
 from pkggen.rebuild.chroot import ARCHIVE, check_chroot, run_in_chroot

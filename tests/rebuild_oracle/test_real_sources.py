@@ -6,6 +6,7 @@ ones. The compiler is Debian's. The tarballs come to pkggen from a cache on loop
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import threading
 from functools import partial
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from pkggen.cli import main
 from tests.rebuild_oracle import debian, oracle
 from tests.rebuild_oracle.conftest import HERE, make_case
 from tests.rebuild_oracle.debian import Tarball
@@ -29,6 +31,7 @@ pytestmark = pytest.mark.slow
 
 OWN_COMPILER: Final = ("base-unix.base", "ocaml-system.4.13.1", "ocaml.4.13.1")
 OCAML: Final = "4.13.1"
+STARTED: Final = "2026-08-23T09:00:00Z"
 # dune's bootstrap links in another order with one job than with two.
 JOBS: Final = 2
 DUNE: Final = Tarball(
@@ -177,6 +180,36 @@ def compare(
     assert {name.partition(".")[0] for name in printed.split("\n")} >= {"dune", "ocaml", root}
     program = root if vendored is None else f"{root}.bin"
     assert f"same     bin/{program}  sha256 " in printed
+
+
+def test_a_debian_package_of_a_real_tool(world: World, tmp_path: Path) -> None:
+    """Built from its sources by dpkg-buildpackage, without network; Debian's linter agrees."""
+    if missing := [tool for tool in ("dpkg-buildpackage", "lintian") if not shutil.which(tool)]:
+        pytest.skip(f"NO DEBIAN PACKAGE OF A REAL TOOL: {', '.join(missing)} not found")
+    record = world.record("arith", None, JOBS)
+    world.clear()
+    saved, made, built = (tmp_path / name for name in ("saved", "made", "built"))
+    config = tmp_path / "pkggen.yaml"
+    config.write_text(
+        "maintainer: {name: Jane Doe, email: jane@example.org}\n"
+        "packages: {arith: {licence: ISC AND MIT}}\n"
+    )
+    options = ["--config", str(config), "--rebuild", "--offline", "--mirror", str(world.cache)]
+    cache = ["--cache", str(tmp_path / "cache")]
+    assert main(["record", str(record), "-o", str(saved), "--started", STARTED]) == 0
+    assert main(["deb", str(saved), "-o", str(made), *options, *cache]) == 0
+    (dsc,) = made.glob("*.dsc")
+    assert main(["build", "deb", "--here", str(dsc), "-o", str(built)]) == 0
+    (deb,) = built.glob("*.deb")
+    root = tmp_path / "root"
+    oracle.run(["dpkg-deb", "--extract", str(deb), str(root)])
+    recorded = (record / "bin/arith").read_bytes()
+    assert (root / "usr/bin/arith").read_bytes() == recorded
+    assert answer(root / "usr/bin/arith").startswith("(AB / 1267650600228229401496703205376)")
+    fields = oracle.run(["dpkg-deb", "--field", str(deb), "Depends"]).decode()
+    assert "libgmp10" in fields
+    lint = ("lintian", "--allow-root", "--fail-on", "error,warning", "--tag-display-limit", "0")
+    oracle.run([*lint, *map(str, (dsc, *built.glob("*.changes")))])
 
 
 def answer(program: Path) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES: Final = 1024 * 1024
 _UPLOADS: Final = frozenset({".changes", ".buildinfo"})
-# They wait for the disk most of the time.
-_COPIERS: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +68,7 @@ def collect(paths: Iterable[Path], staging: Path) -> list[Incoming]:
         if other.entry != package.entry:
             faults.append(InputError(f"two different packages are both {package.entry}"))
     raise_all(faults)
+    disk.sync(copy for package in found.values() for copy in package.copies)
     return [found[key] for key in sorted(found)]
 
 
@@ -144,11 +142,9 @@ class _Collector:
         Args:
             faults: Gets what is wrong with the others.
         """
-        with ThreadPoolExecutor(_COPIERS) as copiers:
-            due = [copiers.submit(self._binary, path, self._debs[path]) for path in self._debs]
-        for one in due:
+        for path, listed in self._debs.items():
             try:
-                yield one.result()
+                yield self._binary(path, listed)
             except PkggenError as error:
                 faults.append(error)
 
@@ -171,22 +167,20 @@ class _Collector:
         size = 0
         copy = self._new()
         with _opened(path) as source, copy.open("xb", buffering=0) as stream:
+            os.fchmod(stream.fileno(), 0o644)
             while data := _read(source, path, _CHUNK_BYTES):
                 size += stream.write(data)
                 for one in hashes.values():
                     one.update(data)
-            disk.finish(stream.fileno())
         return copy, size, {kind: one.hexdigest() for kind, one in hashes.items()}
 
 
 def _verify(listed: Listed, size: int, digests: dict[str, str], where: str) -> None:
     """Raise an error unless a file has the size and all checksums that are listed."""
     found = {"size": str(size), **digests}
-    raise_all(
-        VerificationError(f"the {kind} is {found[kind]}, listed is {value}", where=where)
-        for kind, value in (("size", str(listed.size)), *listed.digests.items())
-        if found[kind] != value
-    )
+    for kind, value in (("size", str(listed.size)), *listed.digests.items()):
+        if found[kind] != value:
+            raise VerificationError(f"the {kind} is {found[kind]}, listed is {value}", where=where)
 
 
 def _measured(data: bytes) -> tuple[int, dict[str, str]]:

@@ -34,7 +34,8 @@ COMPONENT: Final = "main"
 SOURCES: Final = f"{COMPONENT}/source/Sources"
 """Path of the index of source packages below a suite."""
 
-_LISTED: Final = re.compile(r"([0-9a-f]{64}) +([0-9]+) ([A-Za-z0-9/_.-]+)")
+_FILENAME: Final = re.compile(r"^Filename: (.+)$", re.MULTILINE)
+_LISTED: Final = re.compile(r"([0-9a-f]{64}) +([0-9]+) (main/[a-z0-9-]+/[A-Za-z]+(?:\.[gx]z)?)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +121,15 @@ def read_index(text: str, where: str) -> Iterator[Entry]:
     source = where.endswith(SOURCES)
     for fields in parse(text, where):
         yield _source(fields) if source else _binary(fields)
+
+
+def used_paths(text: str, where: str) -> Iterator[str]:
+    """Yield the paths of the pool that an index of ours lists."""
+    if not where.endswith(SOURCES):
+        yield from _FILENAME.findall(text)  # ten times faster than reading all of it
+        return
+    for entry in read_index(text, where):
+        yield from (file.path for file in entry.files)
 
 
 def _binary(fields: dict[str, str]) -> Entry:
@@ -220,10 +230,12 @@ def read_release(text: str, where: str) -> Release:
     """
     try:
         (fields,) = parse(text, where)
-        found = [_LISTED.fullmatch(line) for line in fields["SHA256"].split("\n") if line]
-        listed = {line[3]: (int(line[2]), line[1]) for line in found if line is not None}
+        listed = {}
+        for line in filter(None, fields["SHA256"].split("\n")):
+            digest, size, path = _LISTED.fullmatch(line).groups()  # type: ignore[union-attr]
+            listed[path] = (int(size), digest)
         date = int(parsedate_to_datetime(fields["Date"].replace("UTC", "GMT")).timestamp())
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, AttributeError) as error:
         raise InputError("not a Release file of pkggen", where=where) from error
     return Release(date=date, listed=listed)
 

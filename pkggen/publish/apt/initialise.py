@@ -90,15 +90,17 @@ def _make_root(directory: Path, undo: ExitStack) -> None:
 def _merged(directory: Path, old: Settings | None, wanted: Wanted, keyring: Keyring) -> Settings:
     """Return the settings of a repository that is new, or gets more."""
     if old is None:
-        name = wanted.name or "pkggen"
-        return Settings(
-            name=name,
+        checked = Settings(
+            name=wanted.name or "pkggen",
             url=wanted.url or (directory.resolve() / PUBLIC).as_uri(),
-            fingerprint=wanted.fingerprint or keyring.make(f"{name} apt repository"),
+            fingerprint=wanted.fingerprint or "0" * 40,
             own_key=wanted.fingerprint is None,
             suites=wanted.suites or ("stable",),
             architectures=wanted.architectures or ("amd64",),
         )
+        if wanted.fingerprint is not None:
+            return checked
+        return replace(checked, fingerprint=keyring.make(f"{checked.name} apt repository"))
     if wanted.name not in {None, old.name} or wanted.fingerprint not in {None, old.fingerprint}:
         raise InputError(
             f"the repository {old.name} keeps its name and its key {old.fingerprint}",

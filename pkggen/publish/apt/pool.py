@@ -52,8 +52,7 @@ def place(packages: Iterable[Incoming], public: Path, used: Callable[[], Collect
         disk.make_directory(there.parent)
         copy.replace(there)
         directories.add(there.parent)
-    for directory in directories:
-        disk.sync_directory(directory)
+    disk.sync(directories)
 
 
 def different(what: str) -> InputError:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from pkggen.errors import InputError, PkggenError, raise_all
 from pkggen.publish.apt import disk, pool
 from pkggen.publish.apt.incoming import collect
-from pkggen.publish.apt.indices import Release, index_files, release_text
+from pkggen.publish.apt.indices import SOURCE, Release, index_files, release_text
 from pkggen.publish.apt.page import PAGE, front_tree
 from pkggen.publish.apt.settings import SETTINGS_FILE, Settings, read_settings
 from pkggen.publish.apt.signing import own_keyring, users_keyring
@@ -90,6 +90,7 @@ class Repository:
         self._public = directory / PUBLIC
         self._keyring = keyring
         self._key = key
+        self._sound = False
 
     # Changing
 
@@ -117,6 +118,7 @@ class Repository:
         old = published[suite].entries
         with tempfile.TemporaryDirectory(prefix=_STAGING, dir=self._directory / PRIVATE) as staging:
             packages = collect(paths, Path(staging))
+            raise_all(self._unknown_architectures(packages))
             raise_all(_conflicts(packages, published.values()))
             new = [package for package in packages if package.entry.key not in old]
             if new:
@@ -207,7 +209,7 @@ class Repository:
         """
         for name in self.settings.suites:
             suite = self._suite(name)
-            if suite.current is None:
+            if suite.current is None and (old is None or name not in old.suites):
                 self._publish(name, {}, self._date(_NOTHING))
             elif old is None or old.architectures != self.settings.architectures:
                 published = suite.read(self._keyring, self._key.fingerprint)
@@ -216,6 +218,8 @@ class Repository:
 
     def collect_garbage(self) -> None:
         """Remove what nobody needs; if anything is not as it should be, remove nothing."""
+        if not self._sound:
+            return
         with suppress(OSError, PkggenError):
             for name in self.settings.suites:
                 self._suite(name).collect()
@@ -227,8 +231,20 @@ class Repository:
         return Suite(self._public / "dists", name)
 
     def _read_all(self) -> dict[str, Published]:
-        fingerprint = self._key.fingerprint
-        return {n: self._suite(n).read(self._keyring, fingerprint) for n in self.settings.suites}
+        names, fingerprint = self.settings.suites, self._key.fingerprint
+        published = {name: self._suite(name).read(self._keyring, fingerprint) for name in names}
+        self._sound = True
+        return published
+
+    def _unknown_architectures(self, packages: Iterable[Incoming]) -> Iterator[InputError]:
+        known = {*self.settings.architectures, "all", SOURCE}
+        for package in packages:
+            if (architecture := package.entry.architecture) not in known:
+                yield InputError(
+                    f"the repository has no architecture {architecture}",
+                    where=str(package.entry),
+                    hint=f"`pkggen apt init DIR --architecture {architecture}` adds it",
+                )
 
     def _date(self, old: Published, newest: int = 0, stated: int | None = None) -> int:
         """Return the date of the next Release: apt takes none that goes back, and no future one."""

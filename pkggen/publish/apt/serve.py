@@ -87,10 +87,9 @@ class Server(ThreadingHTTPServer):
             number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         except (OSError, RuntimeError):
             return None
-        file = open(number, "rb")  # noqa: SIM115, PTH123 - the caller closes it
         if stat.S_ISREG(os.fstat(number).st_mode):
-            return file
-        file.close()
+            return open(number, "rb")  # noqa: PTH123 - the caller closes it
+        os.close(number)
         return None
 
 

@@ -9,7 +9,6 @@ Sources: gpg(1); GnuPG `doc/DETAILS` (the colon listings and status lines).
 from __future__ import annotations
 
 import tempfile
-import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
 _SECONDS: Final = 120
 _INSTALL: Final = "install gpg: the package is called gnupg in Debian, FreeBSD and nixpkgs"
+_UNUSABLE: Final = frozenset("eidnr")  # expired, invalid, disabled, not valid, revoked
 _FOR_THE_USERS_KEYRING: Final = (
     *("PATH", "HOME", "GNUPGHOME", "GPG_TTY", "XDG_RUNTIME_DIR"),
     *("DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS"),
@@ -35,12 +35,26 @@ class Key:
 
     fingerprint: str
     """Of the primary key, 40 hexadecimal digits in capitals."""
+    signer: str
+    """Fingerprint of the key or subkey that signs."""
     created: int
-    """When it was made, in seconds since 1970."""
-    expires: int | None
-    """When it expires, in seconds since 1970."""
+    """When the younger of the two was made, in seconds since 1970."""
     armoured: str
     """The public key, as a text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Listed:
+    """A secret key or subkey as gpg lists it."""
+
+    fingerprint: str
+    """40 hexadecimal digits in capitals."""
+    validity: str
+    """`r` for revoked, `e` for expired and so on."""
+    created: int
+    """Seconds since 1970."""
+    signs: bool
+    """Whether it is made for signing."""
 
 
 class Keyring:
@@ -74,10 +88,10 @@ class Keyring:
         Raises:
             ToolError: gpg failed.
         """
-        if not (found := self._listed("--list-secret-keys")):
+        if not (found := self._listed()):
             self._gpg("--passphrase", "", "--quick-generate-key", user, "ed25519", "sign", "never")
-            found = self._listed("--list-secret-keys")
-        return found[0][0]
+            found = self._listed()
+        return found[0].fingerprint
 
     def key(self, fingerprint: str) -> Key:
         """Return a key, to sign with.
@@ -87,40 +101,50 @@ class Keyring:
             ToolError: gpg failed.
         """
         try:
-            found = self._listed("--list-secret-keys", fingerprint)
+            primary, *subkeys = self._listed(fingerprint)
         except process.ExitError as error:
             raise InputError(
                 f"there is no secret key {fingerprint}: {error.said}",
                 hint="put it back; whoever trusts the repository trusts this key only",
             ) from error
-        listed, validity, created, expires = found[0]
-        if listed != fingerprint:
+        if primary.fingerprint != fingerprint:
             raise InputError(f"{fingerprint} is not the fingerprint of a primary key")
-        if validity in {"r", "d"}:
-            raise InputError(f"the key {fingerprint} has been revoked or disabled")
-        if expires is not None and expires <= time.time():
+        signers = [key for key in (primary, *subkeys) if key.signs]
+        usable = [key for key in signers if key.validity not in _UNUSABLE]
+        if primary.validity in _UNUSABLE or not usable:
+            expired = "e" in {primary.validity, *(key.validity for key in signers)}
             raise InputError(
-                f"the key {fingerprint} has expired",
+                f"the key {fingerprint} {'has expired' if expired else 'cannot sign'}",
                 hint="lengthen its life with `gpg --quick-set-expire`, then `pkggen apt publish`, "
                 "and give the new .sources file to those who use the repository",
             )
-        armoured = self._gpg("--armor", "--export-options", "export-minimal", "--export", listed)
+        signer = max(usable, key=lambda key: key.created)
+        export = ("--armor", "--export-options", "export-minimal", "--export", fingerprint)
         return Key(
-            fingerprint=listed, created=created, expires=expires, armoured=armoured.decode("ascii")
+            fingerprint=fingerprint,
+            signer=signer.fingerprint,
+            created=max(primary.created, signer.created),
+            armoured=self._gpg(*export).decode("ascii"),
         )
 
-    def _listed(self, *argv: str) -> list[tuple[str, str, int, int | None]]:
-        """Return fingerprint, validity, creation and expiry of primary keys."""
+    def _listed(self, *which: str) -> list[_Listed]:
+        """Return secret keys, each followed by its subkeys."""
         keys = []
-        primary: list[str] | None = None
-        for line in self._gpg("--with-colons", "--fixed-list-mode", *argv).decode().splitlines():
+        argv = ("--with-colons", "--fixed-list-mode", "--list-secret-keys", *which)
+        last: list[str] = []
+        for line in self._gpg(*argv).decode().splitlines():
             words = line.split(":")
-            if words[0] == "sec":
-                primary = words
-            elif words[0] == "fpr" and primary is not None:
-                expires = int(primary[6]) if primary[6] else None
-                keys.append((words[9], primary[1], int(primary[5]), expires))
-                primary = None  # what follows are its subkeys
+            if words[0] in {"sec", "ssb"}:
+                last = words
+            elif words[0] == "fpr":
+                keys.append(
+                    _Listed(
+                        fingerprint=words[9],
+                        validity=last[1],
+                        created=int(last[5]),
+                        signs="s" in last[11],
+                    )
+                )
         return keys
 
     def sign(self, text: bytes, key: Key, seconds: int) -> tuple[bytes, bytes]:
@@ -135,7 +159,7 @@ class Keyring:
             ToolError: gpg failed.
         """
         options = (
-            *("--faked-system-time", f"{seconds}!", "--local-user", key.fingerprint),
+            *("--faked-system-time", f"{seconds}!", "--local-user", f"{key.signer}!"),
             *("--digest-algo", "SHA512", "--armor", "--output", "-"),
         )
         inline = self._gpg(*options, "--clearsign", stdin=text)

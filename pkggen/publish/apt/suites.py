@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from pkggen.errors import InputError
 from pkggen.publish.apt import disk
-from pkggen.publish.apt.indices import SOURCES, read_index, read_release, verified
+from pkggen.publish.apt.indices import SOURCES, read_index, read_release, used_paths, verified
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -112,8 +112,7 @@ class Suite:
         for old in self._numbers()[-KEPT_GENERATIONS:]:  # the new one among them
             self._by_hash(self._generations / str(old), place)
         self._let_time_pass(place, current)
-        for directory in (self._generations, place, *(d for d in place.rglob("*") if d.is_dir())):
-            disk.sync_directory(directory)
+        disk.sync((self._generations, place, *place.rglob("*")))
         return number
 
     def _by_hash(self, old: Path, new: Path) -> None:
@@ -139,7 +138,7 @@ class Suite:
         link.unlink(missing_ok=True)
         link.symlink_to(f"{_GENERATIONS}/{self.name}/{number}")
         link.replace(self._link)
-        disk.sync_directory(self._link.parent)
+        disk.sync([self._link.parent])
 
     def collect(self) -> None:
         """Remove what is not published: left by a killed run, or too old.
@@ -173,14 +172,19 @@ class Suite:
             place = self._generations / str(number)
             file = place / _RELEASE
             release = read_release(self._data(file).decode(), str(file))
-            for entry in self._entries(place, release):
-                yield from (file.path for file in entry.files)
+            for path, data in self._indices(place, release):
+                yield from used_paths(data, path)
 
     def _entries(self, place: Path, release: Release) -> Iterator[Entry]:
+        for path, text in self._indices(place, release):
+            yield from read_index(text, path)
+
+    def _indices(self, place: Path, release: Release) -> Iterator[tuple[str, str]]:
+        """Yield path and text of the indices of a generation."""
         for path in release.listed:
             if path.endswith("/Packages") or path == SOURCES:
-                data = verified(self._data(place / path), release, path, str(place / path))
-                yield from read_index(data.decode(), str(place / path))
+                where = str(place / path)
+                yield where, verified(self._data(place / path), release, path, where).decode()
 
     @classmethod
     def _data(cls, file: Path) -> bytes:

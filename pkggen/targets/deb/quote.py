@@ -3,7 +3,7 @@
 Whatever these functions return is marked as `Deb`; templates print nothing else (`finalize`). What
 goes into control files is escaped by `deb822`, shell by `recipe.shell`.
 
-Sources: GNU make manual, 5.1 (recipes) and 6.1 (`$`); systemd.unit(5) (specifiers) and
+Sources: GNU make manual, 3.1 (comments and their ends); systemd.unit(5) (specifiers) and
 systemd.syntax(7) (lines); Debian Policy 4.4 (changelogs).
 """
 
