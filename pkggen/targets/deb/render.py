@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import textwrap
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +13,7 @@ from pkggen.recipe.overrides import web_url
 from pkggen.recipe.script import rebuild_script
 from pkggen.recipe.service import service
 from pkggen.recipe.versions import deb_version
-from pkggen.targets.deb import control, names, quote, unikernel
+from pkggen.targets.deb import control, lintian, names, quote, unikernel
 from pkggen.targets.deb.changelog import Entry, build_line, changelog, stamp
 from pkggen.targets.deb.components import DISTFILES
 from pkggen.targets.deb.copyright import copyright_file
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
     from pkggen.recipe.model import AnyRecipe, Maintainer
     from pkggen.record.model import Artifact
     from pkggen.targets.deb.model import Inputs, Rebuild
-
-_WIDTH: Final = 98
 
 _CACHE: Final = "autom4te.cache"
 _CLEANED: Final = (
@@ -107,8 +103,10 @@ def _generated(inputs: Inputs) -> Tree:
         ),
     }
     if inputs.programs:
-        files["source/lintian-overrides"] = TextFile(_source_overrides(inputs))
-    overrides = _binary_overrides(inputs)
+        files["source/lintian-overrides"] = TextFile(
+            lintian.source_overrides(inputs, _header(recipe))
+        )
+    overrides = lintian.package_overrides(inputs, _header(recipe), installed(recipe))
     if overrides is not None:
         files[f"{recipe.name}.lintian-overrides"] = TextFile(overrides)
     if DEBIAN / "copyright" not in overlay:
@@ -230,46 +228,6 @@ def _install(inputs: Inputs) -> str:
         lines.append(f"debian/unikernel/{name} {names.LAUNCHERS}")
         lines.append(f"debian/unikernel/{name}.conf {names.CONFIGURATION}")
     return "".join(f"{line}\n" for line in lines)
-
-
-def _source_overrides(inputs: Inputs) -> str:
-    shipped = inputs.rebuild is not None
-    reason = (
-        "The recorded files are here to compare with: what is packaged is built from distfiles/."
-        if shipped
-        else "The sources, with checksums, are listed in opam-switch; `pkggen deb --rebuild` makes"
-        " a package that ships and builds them."
-    )
-    lines = [_header(inputs.recipe), *map(quote.comment, textwrap.wrap(reason, _WIDTH))]
-    for tag in ("source-is-missing", "source-contains-prebuilt-binary"):
-        lines += [f"{tag} [{_overridden(path)}]" for path in sorted(inputs.programs)]
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _binary_overrides(inputs: Inputs) -> str | None:
-    """Return what lintian need not say about the files; None if it will say nothing."""
-    found = [
-        (place, inputs.programs[file.path])
-        for file, place in installed(inputs.recipe)
-        if file.path in inputs.programs
-    ]
-    stripped = [place for place, program in found if program.symbols and place.suffix != ".o"]
-    static = [place for place, program in found if program.static]
-    reasons = {
-        "unstripped-binary-or-object": (stripped, "Stripping would change the recorded bytes."),
-        "statically-linked-binary": (static, "It was linked like that; an image has no libraries."),
-    }
-    lines: list[str] = []
-    for tag, (places, reason) in reasons.items():
-        if places:
-            lines.append(quote.comment(reason))
-            lines += [f"{tag} [{_overridden(place)}]" for place in places]
-    return "".join(f"{line}\n" for line in (_header(inputs.recipe), *lines)) if lines else None
-
-
-def _overridden(path: PurePosixPath) -> str:
-    """Return a path as lintian's overrides have it, where `*` and `?` match anything."""
-    return re.sub(r"[^!-~]", "*", str(path))
 
 
 def _rebuild_files(inputs: Inputs) -> dict[PurePosixPath, TextFile]:
