@@ -48,6 +48,7 @@ bench: $(BIN)/pkggen  ## ratios against peers, in one run
 	$(BIN)/python -m tests.bench.rebuild
 	$(BIN)/python -m tests.bench.nix
 	$(BIN)/python -m tests.bench.apt
+	$(BIN)/python -m tests.bench.deb
 
 clean:  ## remove what the others made; what is in a Nix store is read-only
 	if [ -d build ]; then chmod -R u+w build; fi

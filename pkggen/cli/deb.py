@@ -14,6 +14,7 @@ from pkggen.recipe.build import package_recipe, past_version
 from pkggen.recipe.depexts import depexts, without_names
 from pkggen.recipe.parts import all_sources, every_part, linked_in
 from pkggen.recipe.rebuild import rebuild_plan
+from pkggen.record.elf import programs
 from pkggen.record.manifest import write_manifest
 from pkggen.targets.deb.components import components
 from pkggen.targets.deb.model import Earlier, Inputs, Rebuild
@@ -62,9 +63,14 @@ def _made(
     rebuild = _rebuild(record, arguments) if arguments.rebuild else None
     stated = source_licences(record, overrides, arguments, None if rebuild is None else every_part)
     recipe = package_recipe(record, overrides, stated)
+    later = recipe.version.built
     for one in earlier:
-        if (one.record.job, one.version.built >= recipe.version.built) != (record.job, False):
-            raise InputError(f"it is no earlier build of {record.job}", where=one.record.source)
+        if one.record.job != record.job or one.version.built >= later:
+            raise InputError(
+                f"it is no earlier build of {record.job}, or one that is named twice",
+                where=one.record.source,
+            )
+        later = one.version.built
     overlay = None if arguments.overlay is None else Path(arguments.overlay)
     package = source_package(
         Inputs(
@@ -72,6 +78,7 @@ def _made(
             record=record,
             manifest=write_manifest(record),
             parts=(linked_in if rebuild is None else all_sources)(record, overrides, stated),
+            programs=programs(record),
             rebuild=rebuild,
             earlier=earlier,
             overlay=None if overlay is None else read_overlay(overlay, recipe.name),

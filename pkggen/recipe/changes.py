@@ -38,15 +38,24 @@ def changes(old: Record, new: Record) -> Iterator[str]:
             yield f"Other source: {name} from {sources_after[name][0]}"
 
 
-def _packages(record: Record) -> dict[str, tuple[str, OpamPackage | None]]:
-    """Return version and section of each installed package; the root's sources are vendored."""
+def _packages(record: Record) -> dict[str, tuple[str, object]]:
+    """Return version and steps of each installed package; the root's sources are vendored."""
     packages = record.switch.packages
-    found: dict[str, tuple[str, OpamPackage | None]] = {}
+    found: dict[str, tuple[str, object]] = {}
     for full in record.switch.installed:
         name, _, version = full.partition(".")
         is_root = full in record.switch.roots
-        found[name] = (version, None if is_root else packages.get(name))
+        package = None if is_root else packages.get(name)
+        found[name] = (version, None if package is None else _steps(package))
     return found
+
+
+def _steps(package: OpamPackage) -> tuple[object, ...]:
+    """Return what a package is made of and by; places in the file and words for people are not."""
+    return (
+        *(package.url, package.extra_sources, package.extra_files, package.patches),
+        *(package.substs, package.build, package.install, package.build_env, package.setenv),
+    )
 
 
 def _vendored(record: Record) -> dict[str, tuple[str, object]]:

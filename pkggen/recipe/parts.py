@@ -64,7 +64,7 @@ def all_sources(
     overrides: Overrides,
     by_sources: Mapping[Use, tuple[str, ...]] = MappingProxyType({}),
 ) -> tuple[Part, ...]:
-    """Return everything with a source of its own, compilers and tools too, sorted by name.
+    """Return what is linked in and all that has a source, compilers and tools too, sorted by name.
 
     Arguments and errors are those of `linked_in`.
     """
@@ -72,20 +72,21 @@ def all_sources(
 
 
 def every_part(record: Record) -> Iterator[LinkedPart]:
-    """Yield every installed package that has a source, and every vendored directory."""
+    """Yield what is linked in, and every other installed package that has a source."""
     switch = record.switch
     linked = {part.use: part for part in linked_parts(switch)}
     for name in sorted(switch.installed_names):
         package = switch.packages.get(name)
         use = Use("package", name)
-        if package is None or not (package.url or package.extra_sources or package.extra_files):
-            continue
-        yield linked.get(use) or LinkedPart(
-            name=name,
-            licences=package.licences,
-            source=None if package.url is None else package.url.src,
-            use=use,
-        )
+        if use in linked:
+            yield linked[use]
+        elif package is not None and (package.url or package.extra_sources or package.extra_files):
+            yield LinkedPart(
+                name=name,
+                licences=package.licences,
+                source=None if package.url is None else package.url.src,
+                use=use,
+            )
     yield from (part for part in linked.values() if part.use.role == "vendored")
 
 

@@ -1,7 +1,7 @@
-"""The notes of a Solo5 image.
+"""The notes of a Solo5 image, and what is to be known about any other ELF file.
 
 Source: Solo5 `include/elf_abi.h`, `include/mft_abi.h` and `tenders/common/elf.c`: a tender finds
-the notes through PT_NOTE program headers, so section headers do not matter here either.
+the notes through PT_NOTE program headers, so section headers do not matter there either.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ import struct
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from pkggen.errors import InputError
-from pkggen.record.model import Solo5Device, Solo5Image
+from pkggen.record.model import Program, Solo5Device, Solo5Image
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from pathlib import PurePosixPath
+
+    from pkggen.record.model import Record
 
 ELF_MAGIC: Final = b"\x7fELF"
 
@@ -68,6 +71,35 @@ def solo5_image(file: BinaryIO, name: str) -> Solo5Image | None:
         machine=_machine(header, name),
         devices=_devices(notes.get(_MANIFEST_TYPE), name),
     )
+
+
+def programs(record: Record) -> Mapping[PurePosixPath, Program]:
+    """Return the built files that are ELF files, by path."""
+    found = {}
+    for file in record.artifacts:
+        with file.content.open() as content:
+            if content.read(len(ELF_MAGIC)) == ELF_MAGIC:
+                found[file.path] = _program(content)
+    return found
+
+
+def _program(file: BinaryIO) -> Program:
+    from elftools.elf.dynamic import DynamicSegment  # noqa: PLC0415 - takes 50 ms
+    from elftools.elf.elffile import ELFFile  # noqa: PLC0415
+
+    try:
+        elf = ELFFile(file)
+        types = {elf.get_section(index)["sh_type"] for index in range(elf.num_sections())}
+        needed = any(
+            tag.entry.d_tag == "DT_NEEDED"
+            for segment in elf.iter_segments()
+            if isinstance(segment, DynamicSegment)
+            for tag in segment.iter_tags()
+        )
+        static = elf.header["e_type"] == "ET_EXEC" and not needed
+    except Exception:  # noqa: BLE001 - whatever a hostile header provokes; nothing can be said of it
+        return Program(symbols=False, static=False)
+    return Program(symbols="SHT_SYMTAB" in types, static=static)
 
 
 def _headers(file: BinaryIO, name: str) -> tuple[Any, list[Any]]:

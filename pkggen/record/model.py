@@ -102,6 +102,16 @@ class Solo5Image:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What packagers want to know about an ELF file, whoever made it."""
+
+    symbols: bool
+    """Whether it has a symbol table, which stripping would remove."""
+    static: bool
+    """Whether it is an executable that needs no shared library."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
     """The permanent place of a recorded build on a builder-web server."""
 

@@ -4,6 +4,7 @@ import io
 import shutil
 import struct
 import subprocess
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,14 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pkggen.errors import Faults, InputError
-from pkggen.record.elf import solo5_image
-from pkggen.record.model import Solo5Device, Solo5Image
+from pkggen.record.assemble import assemble
+from pkggen.record.directory import read_directory
+from pkggen.record.elf import programs, solo5_image
+from pkggen.record.model import Program, Solo5Device, Solo5Image
 from tests.conftest import abi_note, elf, manifest_note, note
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.conftest import Devices, MakeImage
+    from tests.conftest import Devices, MakeImage, MakeRecord
 
 GOOD = [note(b"OpenBSD", 1, b"\0" * 4), manifest_note([(b"service", 2)]), abi_note(1, 2)]
 
@@ -206,3 +209,31 @@ def test_an_ordinary_program_is_no_image(tmp_path: Path) -> None:
     subprocess.run(["gcc", "-o", str(tmp_path / "main"), str(source)], check=True)
     with (tmp_path / "main").open("rb") as file:
         assert solo5_image(file, "main") is None
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
+def test_what_packagers_want_to_know(tmp_path: Path, make_record: MakeRecord) -> None:
+    record = make_record(tmp_path / "r", saved=False)
+    (tmp_path / "main.c").write_text("int main(void) { return 0; }\n")
+    (tmp_path / "start.S").write_text(".globl _start\n_start: hlt\n")
+    ways = {
+        "shared": ["main.c"],
+        "stripped": ["-s", "main.c"],
+        "static": ["-nostdlib", "-static", "start.S"],
+        "object.o": ["-c", "main.c"],
+    }
+    for name, options in ways.items():
+        command = ["gcc", "-o", str(record / "bin" / name), *options]
+        subprocess.run(command, cwd=tmp_path, check=True)
+    (record / "bin/script").write_text("#!/bin/sh\n")
+    (record / "bin/broken").write_bytes(b"\x7fELF" + b"\xff" * 100)
+    (record / "bin/broken").rename(record / "broken")
+    found = programs(assemble(read_directory(record, "r")))
+    assert found == {
+        PurePosixPath("bin/hello.hvt"): Program(symbols=False, static=True),
+        PurePosixPath("bin/shared"): Program(symbols=True, static=False),
+        PurePosixPath("bin/stripped"): Program(symbols=False, static=False),
+        PurePosixPath("bin/static"): Program(symbols=True, static=True),
+        PurePosixPath("bin/object.o"): Program(symbols=True, static=False),
+        PurePosixPath("broken"): Program(symbols=False, static=False),
+    }

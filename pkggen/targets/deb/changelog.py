@@ -5,12 +5,14 @@ Source: Debian Policy 4.4.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, Final
 
 from pkggen.errors import InputError
+from pkggen.targets.deb import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from pkggen.recipe.versions import DebVersion
 
 _WIDTH: Final = 78
+# What Debian's and Ubuntu's archives close bugs at, whoever wrote the recorded text.
+_CLOSES: Final = re.compile(r"(?i)\b(closes|lp)(?=:)")
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS: Final = (
     *("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
@@ -72,9 +76,8 @@ def stamp(time: datetime) -> str:
 def _entry(name: str, maintainer: Maintainer, entry: Entry) -> str:
     lines = [f"{name} ({entry.version}) unstable; urgency=medium", ""]
     for change in entry.changes:
-        printable = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in change)
         lines += textwrap.wrap(
-            printable,
+            _CLOSES.sub(r"\1 ", quote.prose(change)),
             _WIDTH,
             initial_indent="  * ",
             subsequent_indent="    ",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from pkggen.errors import InputError, PkggenError
 from pkggen.recipe.model import ImageRecipe
 from pkggen.recipe.service import SOLO5_WITH_ABI_2, service
-from pkggen.targets.deb import names
+from pkggen.targets.deb import names, quote
 from pkggen.targets.deb.deb822 import render
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 STANDARDS: Final = "4.6.2"
 _ABI: Final = 2
+_WIDTH: Final = 76
+_ITEM: Final = re.compile(r"\s*([-*+\u2022]|[0-9]{1,2}[.)])\s+\S")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 _NOT_NAMED: Final = frozenset(
     {"bash", "coreutils", "dash", "dpkg-dev", "g++", "gcc", "grep", "gzip", "hostname", "libc-dev"}
@@ -46,14 +48,14 @@ def control(inputs: Inputs, maintainer: Maintainer) -> str:
         "Maintainer": f"{maintainer.name} <{maintainer.email}>",
         "Build-Depends": ",\n".join(build_depends(inputs)),
         "Standards-Version": STANDARDS,
-        **({} if recipe.homepage is None else {"Homepage": recipe.homepage}),
+        **({} if recipe.homepage is None else {"Homepage": _literal(recipe.homepage)}),
         "Rules-Requires-Root": "no",
     }
     binary = {
         "Package": recipe.name,
         "Architecture": names.ARCHITECTURES[recipe.machine],
         "Depends": ",\n".join(_depends(recipe)),
-        "Description": "\n".join([recipe.description, *_description(inputs)]),
+        "Description": "\n".join([_literal(recipe.description), *_description(inputs)]),
     }
     return f"{render(source)}\n{render(binary)}"
 
@@ -62,12 +64,7 @@ def faults(inputs: Inputs) -> Iterator[PkggenError]:
     """Yield an error for each reason why there can be no such package."""
     recipe = inputs.recipe
     yield from names.faults(recipe.name)
-    if recipe.maintainer is None:
-        yield InputError(
-            "a Debian package needs a maintainer",
-            where=recipe.name,
-            hint="set maintainer, with name and email, in pkggen.yaml",
-        )
+    yield from _unstated(recipe)
     if recipe.machine not in names.ARCHITECTURES:
         yield InputError(f"Debian has no {recipe.machine}", where=recipe.name)
     if isinstance(recipe, ImageRecipe):
@@ -87,6 +84,29 @@ def faults(inputs: Inputs) -> Iterator[PkggenError]:
                 f"a package asks for the system package {name!r}, which Debian cannot have",
                 where=recipe.name,
             )
+
+
+def _unstated(recipe: AnyRecipe) -> Iterator[PkggenError]:
+    """Yield an error for what only a person can state."""
+    if recipe.maintainer is None:
+        yield InputError(
+            "a Debian package needs a maintainer",
+            where=recipe.name,
+            hint="set maintainer, with name and email, in pkggen.yaml",
+        )
+    elif "${" in recipe.maintainer.email:
+        # dpkg-gencontrol would put the value of a variable there.
+        yield InputError(
+            f"the address {recipe.maintainer.email!r} cannot be in a Debian package",
+            where=recipe.name,
+        )
+    if len(recipe.description.split()) < 2:
+        yield InputError(
+            f"the description {recipe.description!r} is a single word, which Debian takes for an"
+            " error",
+            where=recipe.name,
+            hint=f"set description of {recipe.provenance.job} in pkggen.yaml",
+        )
 
 
 def build_depends(inputs: Inputs) -> Iterator[str]:
@@ -116,21 +136,60 @@ def _depends(recipe: AnyRecipe) -> Iterable[str]:
 
 
 def _description(inputs: Inputs) -> Iterator[str]:
-    recipe, root = inputs.recipe, inputs.record.switch.root
-    for line in (root.description or "").strip().splitlines():
-        yield from _wrapped(line)
-    if (root.description or "").strip():
+    described = _extended(inputs.record.switch.root.description or "")
+    yield from described
+    if described:
         yield ""
+    recipe = inputs.recipe
     if isinstance(recipe, ImageRecipe):
         tender = service(recipe).tender
-        what = f"This is the image of a MirageOS unikernel, run as a service by {tender}."
+        what = f"This is the image of a MirageOS unikernel, which {tender} runs as a service."
+        built = "It was built from the recorded sources and has the recorded sha256."
+        kept = "It is packaged as it was recorded."
     else:
-        what = "This holds the files of a recorded, reproducible build of MirageOS."
-    how = "built from its recorded sources" if inputs.rebuild is not None else "as it was recorded"
-    yield from _wrapped(f"{what} It is {how}, and has the recorded sha256.")
+        what = "These are the files of a recorded build."
+        built = "They were built from the recorded sources and have the recorded sha256."
+        kept = "They are packaged as they were recorded."
+    yield from _wrapped(f"{what} {kept if inputs.rebuild is None else built}")
 
 
-def _wrapped(line: str) -> list[str]:
-    shown = "".join(c if c.isprintable() else " " for c in line)
-    # An opam description may have a line that is only a full stop, which control files cannot.
-    return textwrap.wrap(shown.strip(". ") and shown, 76, break_long_words=False) or [""]
+def _extended(text: str) -> list[str]:
+    """Return the lines of a description: paragraphs filled, items of lists and what is indented."""
+    found: list[str] = []
+    begun, indent = "", ""
+    for line in (*textwrap.dedent(text).splitlines(), ""):
+        words = _literal(" ".join(line.split()))
+        item = _ITEM.match(line)
+        verbatim = line.startswith(("    ", "\t")) and not begun
+        # A line that is only full stops would stand for an empty one, or for who knows what.
+        if item or verbatim or not words.strip(". "):
+            found += _wrapped(begun, indent)
+            begun, indent = "", ""
+        if not words.strip(". "):
+            if found and found[-1]:
+                found.append("")
+        elif verbatim:
+            found.append(f" {_literal(line.expandtabs().rstrip())}")
+        elif item:
+            begun, indent = words, " "
+        else:
+            begun = f"{begun} {words}".strip()
+    return found[:-1] if found and not found[-1] else found
+
+
+def _wrapped(text: str, indent: str = "") -> list[str]:
+    lines = textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  " if indent else "",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    # Policy keeps lines that start with a full stop for the future.
+    return [f" {line}" if line.startswith(".") else line for line in lines]
+
+
+def _literal(text: str) -> str:
+    """Return one line in which dpkg-gencontrol sees no variables; it has no escape for them."""
+    return quote.prose(text).replace("${", "$ {")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pkggen.errors import PkggenError, raise_all
 from pkggen.recipe.licences import all_of
-from pkggen.targets.deb import licences
+from pkggen.targets.deb import licences, quote
 from pkggen.targets.deb.deb822 import render
 from pkggen.targets.deb.names import GENERATED
 from pkggen.tree import SEAL
@@ -66,19 +66,20 @@ def _header(recipe: AnyRecipe) -> dict[str, str]:
     job = recipe.provenance.job
     return {
         "Format": FORMAT,
-        "Upstream-Name": recipe.provenance.root,
-        "Source": source or f"a recorded build of job {job}, which is in this package",
+        "Upstream-Name": quote.prose(recipe.provenance.root.partition(".")[0]),
+        "Source": quote.prose(source or f"a recorded build of job {job}, which is in this package"),
         "Comment": f"{GENERATED}; {SEAL}",
     }
 
 
 def _whole(recipe: AnyRecipe, parts: tuple[Part, ...]) -> dict[str, str]:
     root = recipe.provenance.root.partition(".")[0]
-    own = [part for part in parts if part.use.role == "package" and part.name == root]
-    lines = [_printable(f"{_named(part)}: {part.licences.expression}") for part in parts]
+    # What was built holds them all; the ones of its own package come first.
+    owned = sorted(parts, key=lambda part: (part.use.role, part.name) != ("package", root))
+    lines = [quote.prose(f"{_named(part)}: {part.licences.expression}") for part in parts]
     return {
         "Files": "*",
-        "Copyright": "\n".join(_holders(own)) or f"the authors of {root}",
+        "Copyright": "\n".join(_holders(owned)) or quote.prose(f"the authors of {root}"),
         "License": licences.synopsis(recipe.licences),
         "Comment": "\n".join(["What was built is made of", *(f" {line}" for line in lines)]),
     }
@@ -112,7 +113,7 @@ def _grouped(sources: Iterable[tuple[str, tuple[Part, ...]]]) -> Iterator[dict[s
             "Files": "\n".join(sorted(files[parts])),
             "Copyright": "\n".join(_holders(parts)),
             "License": licences.synopsis(union),
-            "Comment": _printable(", ".join(_named(part, with_source=True) for part in parts)),
+            "Comment": quote.prose(", ".join(_named(part, with_source=True) for part in parts)),
         }
 
 
@@ -120,8 +121,10 @@ def _holders(parts: Iterable[Part]) -> list[str]:
     """Return who wrote the parts; opam records names, without years."""
     found: list[str] = []
     for part in parts:
-        authors = part.authors or (f"the authors of {part.name}, who are named in its source",)
-        found += (_printable(author) for author in authors if author not in found)
+        # Without a letter it is nobody, and might be the full stop that stands for an empty line.
+        authors = [one for one in part.authors if any(map(str.isalnum, one))]
+        unknown = f"the authors of {part.name}, who are named in its source"
+        found += map(quote.prose, authors or [unknown])
     return list(dict.fromkeys(found))
 
 
@@ -144,7 +147,3 @@ def _texts(every: Iterable[Licences]) -> Iterator[dict[str, str]]:
             continue
         yield {"License": f"{name}\n{text.strip()}"}
     raise_all(faults)
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

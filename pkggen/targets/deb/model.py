@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from pkggen.targets.deb.components import cached
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pkggen.recipe.distfiles import Distfile
     from pkggen.recipe.model import AnyRecipe, Provenance, Version
     from pkggen.recipe.parts import Part
     from pkggen.recipe.plan import RebuildPlan
-    from pkggen.record.model import Record
+    from pkggen.record.model import Program, Record
     from pkggen.targets.deb.components import Component
     from pkggen.tree import Tree
 
@@ -67,6 +69,8 @@ class Inputs:
     """record.json of the saved record."""
     parts: tuple[Part, ...]
     """What the payload or, with `rebuild`, the source package is made of."""
+    programs: Mapping[PurePosixPath, Program]
+    """The ELF files of the record, by path."""
     rebuild: Rebuild | None = None
     """None for a package of the recorded files themselves."""
     earlier: tuple[Earlier, ...] = ()

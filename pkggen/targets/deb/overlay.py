@@ -32,6 +32,8 @@ def read_overlay(directory: Path, name: str) -> Tree | None:
     top = directory / name
     if not directory.is_dir():
         raise InputError("there is no such directory", where=str(directory))
+    if top.is_symlink():
+        raise InputError("is no regular file", where=str(top))
     if not top.is_dir():
         return None
     files: dict[PurePosixPath, File] = {}

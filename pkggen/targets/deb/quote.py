@@ -3,7 +3,7 @@
 Whatever these functions return is marked as `Deb`; templates print nothing else (`finalize`). What
 goes into control files is escaped by `deb822`, shell by `recipe.shell`.
 
-Sources: GNU make manual, 5.1 (recipes) and 6.1 (`$`); systemd.unit(5) (specifiers) and
+Sources: GNU make manual, 3.1 (comments and their ends); systemd.unit(5) (specifiers) and
 systemd.syntax(7) (lines); Debian Policy 4.4 (changelogs).
 """
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _WORD: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+.~:@=,/-]*")
-_PATH: Final = re.compile(r"[A-Za-z0-9_+.~-]+(/[A-Za-z0-9_+.~-]+)*")
+# At its start, programs take a hyphen for an option, and shells a tilde for a home.
+_PATH: Final = re.compile(r"(?![~-])[A-Za-z0-9_+.~-]+(/[A-Za-z0-9_+.~-]+)*")
 
 
 class Deb(str):
@@ -72,23 +73,16 @@ def absolute(text: str) -> Deb:
     return Deb(f"/{path(text.removeprefix('/'))}")
 
 
-def recipe(command: Shell) -> Deb:
-    """Return a shell command for a line of a recipe of make."""
-    if "\n" in command:
-        raise InputError(f"{command!r} is no single line")
-    return Deb(command.replace("$", "$$"))
-
-
 def unit(text: str) -> Deb:
     """Return the value of a setting of systemd that is one free text."""
-    line = _line(text).rstrip("\\").rstrip()
+    line = _line(text).rstrip("\\ ")
     return Deb(line.replace("%", "%%"))
 
 
 def comment(text: str) -> Deb:
     """Return a comment on one line, in any language where `#` begins one."""
     # At its end, make would take a backslash for the start of another line of it.
-    return Deb(f"# {_line(text)}".rstrip("\\").rstrip())
+    return Deb(f"# {_line(text)}".rstrip("\\ "))
 
 
 def comments(texts: Iterable[str]) -> Deb:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
@@ -10,14 +9,15 @@ from pkggen import templating
 from pkggen.errors import InputError, PkggenError, raise_all
 from pkggen.recipe.changes import changes
 from pkggen.recipe.model import ImageRecipe
+from pkggen.recipe.overrides import web_url
 from pkggen.recipe.script import rebuild_script
 from pkggen.recipe.service import service
 from pkggen.recipe.versions import deb_version
-from pkggen.targets.deb import control, names, quote, unikernel
-from pkggen.targets.deb.changelog import Entry, build_line, changelog
+from pkggen.targets.deb import control, lintian, names, quote, unikernel
+from pkggen.targets.deb.changelog import Entry, build_line, changelog, stamp
 from pkggen.targets.deb.components import DISTFILES
 from pkggen.targets.deb.copyright import copyright_file
-from pkggen.tree import SEAL, CopiedFile, TextFile, Tree, with_seal
+from pkggen.tree import SEAL, TextFile, Tree, with_seal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from pkggen.recipe.model import AnyRecipe, Maintainer
     from pkggen.record.model import Artifact
     from pkggen.targets.deb.model import Inputs, Rebuild
+
+_CACHE: Final = "autom4te.cache"
+_CLEANED: Final = (
+    *("*~", "*.bak", "*.orig", "*.rej", ".deps/*.P", ".deps/**/*.P", ".SUMS", "DEADJOE", "TAGS"),
+)
+"""What dh_clean deletes wherever it finds it, besides what no Debian package of ours can hold."""
 
 DEBIAN: Final = PurePosixPath("debian")
 BUILT: Final = "rebuilt"
@@ -44,9 +50,20 @@ def debian_tree(inputs: Inputs) -> Tree:
     hints = {
         path.with_name(path.name + HINT): file
         for path, file in generated.items()
-        if path in overlay and overlay[path] != file
+        if path in overlay and overlay[path].sha256 != file.sha256
     }
-    return Tree({**generated, **hints, **overlay})
+    return Tree({**generated, **hints, **_binaries(overlay), **overlay})
+
+
+def _binaries(overlay: Tree) -> dict[PurePosixPath, TextFile]:
+    """Return the list without which dpkg-source builds no package of these files again."""
+    listed = []
+    for path, file in overlay.items():
+        with file.content.open() as stream:
+            # dpkg's own rule.
+            if b"\0" in stream.read(4096):
+                listed.append(f"{path}\n")
+    return {DEBIAN / "source/include-binaries": TextFile("".join(listed))} if listed else {}
 
 
 def installed(recipe: AnyRecipe) -> Iterator[tuple[Artifact, PurePosixPath]]:
@@ -55,16 +72,16 @@ def installed(recipe: AnyRecipe) -> Iterator[tuple[Artifact, PurePosixPath]]:
     Raises:
         InputError: a file has no place in Debian.
     """
-    for file in recipe.payload:
-        if isinstance(recipe, ImageRecipe):
-            yield file, names.IMAGES / recipe.file_name
-            continue
-        place = names.place(file.path)
-        if place is None:
-            raise InputError(
-                "Debian has no place for this file of the record", where=str(file.path)
-            )
-        yield file, place
+    return ((file, _place(recipe, file)) for file in recipe.payload)
+
+
+def _place(recipe: AnyRecipe, file: Artifact) -> PurePosixPath:
+    if isinstance(recipe, ImageRecipe):
+        return names.IMAGES / recipe.file_name
+    place = names.place(file.path)
+    if place is None:
+        raise InputError("Debian has no place for this file of the record", where=str(file.path))
+    return place
 
 
 def _generated(inputs: Inputs) -> Tree:
@@ -73,9 +90,8 @@ def _generated(inputs: Inputs) -> Tree:
     recipe, maintainer = inputs.recipe, inputs.recipe.maintainer
     if maintainer is None:
         raise AssertionError(recipe.name)  # is one of the faults
-    log = changelog(recipe.name, maintainer, _entries(inputs))
     files = {
-        "changelog": TextFile(log),
+        "changelog": TextFile(changelog(recipe.name, maintainer, _entries(inputs))),
         "control": TextFile(f"{_header(recipe)}\n\n{control.control(inputs, maintainer)}"),
         "source/format": TextFile("3.0 (quilt)\n"),
         "upstream/metadata": TextFile(_upstream(inputs)),
@@ -85,17 +101,19 @@ def _generated(inputs: Inputs) -> Tree:
         "SHA256SUMS": TextFile(
             "".join(f"{file.sha256}  {place}\n" for file, place in installed(recipe))
         ),
-        "source/lintian-overrides": TextFile(_source_overrides(inputs)),
-        f"{recipe.name}.lintian-overrides": TextFile(_binary_overrides(inputs)),
     }
+    if inputs.programs:
+        files["source/lintian-overrides"] = TextFile(
+            lintian.source_overrides(inputs, _header(recipe))
+        )
+    overrides = lintian.package_overrides(inputs, _header(recipe), installed(recipe))
+    if overrides is not None:
+        files[f"{recipe.name}.lintian-overrides"] = TextFile(overrides)
     if DEBIAN / "copyright" not in overlay:
         files["copyright"] = TextFile(_copyright(inputs, maintainer))
-    found: dict[PurePosixPath, TextFile | CopiedFile] = {
-        DEBIAN / path: file for path, file in files.items()
-    }
+    found = {DEBIAN / path: file for path, file in files.items()}
     templates = {
         "rules": "rules",
-        "README.source": "README.source",
         "tests/control": "tests-control",
         "tests/payload": "tests-payload",
     }
@@ -104,13 +122,21 @@ def _generated(inputs: Inputs) -> Tree:
         header = quote.Deb(_header(recipe))
         service_files = unikernel.service_files(recipe, header)
         found |= {DEBIAN / path: file for path, file in service_files.items()}
-    values = _values(inputs, log)
+    found |= {DEBIAN / path: file for path, file in _rebuild_files(inputs).items()}
+    values = _values(inputs)
     for path, template in templates.items():
         text = templating.render(f"deb/{template}.j2", values, finalize=quote.finalize)
         executable = path == "rules" or template in {"tests-payload", "tests-launcher"}
         found[DEBIAN / path] = TextFile(text, executable=executable)
-    found |= {DEBIAN / path: file for path, file in _rebuild_files(inputs).items()}
-    return Tree(found)
+    unsealed = [
+        quote.prose(f"{file.sha256}  {path}")
+        for path, file in sorted(found.items())
+        if SEAL not in file.text
+    ]
+    readme = templating.render(
+        "deb/README.source.j2", {**values, "unsealed": unsealed}, finalize=quote.finalize
+    )
+    return Tree({**found, DEBIAN / "README.source": TextFile(readme)})
 
 
 _WATCH: Final = """\
@@ -122,11 +148,20 @@ _WATCH: Final = """\
 def _faults(inputs: Inputs) -> Iterator[PkggenError]:
     yield from control.faults(inputs)
     try:
-        for file, place in installed(inputs.recipe):
-            quote.path(str(file.path))
-            quote.path(str(place))
+        stamp(inputs.recipe.version.built)
     except InputError as error:
         yield error
+    places: dict[PurePosixPath, Artifact] = {}
+    for file in inputs.recipe.payload:
+        try:
+            quote.path(str(file.path))
+            place = _place(inputs.recipe, file)
+        except InputError as error:
+            yield error
+            continue
+        other = places.setdefault(place, file)
+        if other is not file:
+            yield InputError(f"{other.path} is installed at the same place", where=str(file.path))
 
 
 def _header(recipe: AnyRecipe) -> str:
@@ -169,11 +204,12 @@ def _upstream(inputs: Inputs) -> str:
 
     root = inputs.record.switch.root
     fields = {
-        "Bug-Database": next((url for url in root.bug_reports if url.startswith("http")), None),
-        "Repository": None if root.dev_repo is None else root.dev_repo.removeprefix("git+"),
-        "Documentation": inputs.recipe.homepage,
+        "Bug-Database": root.bug_reports,
+        "Repository": () if root.dev_repo is None else (root.dev_repo.removeprefix("git+"),),
+        "Documentation": () if inputs.recipe.homepage is None else (inputs.recipe.homepage,),
     }
-    given = {key: value for key, value in fields.items() if value is not None}
+    usable = {key: next(filter(web_url, urls), None) for key, urls in fields.items()}
+    given = {key: url for key, url in usable.items() if url is not None}
     text: str = yaml.safe_dump(given or {"Name": inputs.recipe.name}, width=1000)
     return f"{_header(inputs.recipe)}\n{text}"
 
@@ -194,31 +230,6 @@ def _install(inputs: Inputs) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _source_overrides(inputs: Inputs) -> str:
-    shipped = inputs.rebuild is not None
-    reason = (
-        "The recorded files are here to compare with: what is packaged is built from distfiles/."
-        if shipped
-        else "The sources, with checksums, are listed in opam-switch; `pkggen deb --rebuild` makes"
-        " a package that ships and builds them."
-    )
-    lines = [_header(inputs.recipe), quote.comment(reason)]
-    for tag in ("source-is-missing", "source-contains-prebuilt-binary"):
-        lines += [f"{tag} [{file.path}]" for file in inputs.recipe.payload]
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _binary_overrides(inputs: Inputs) -> str:
-    lines = [_header(inputs.recipe)]
-    files = list(installed(inputs.recipe))
-    lines.append("# Stripping would change the recorded bytes.")
-    lines += [f"unstripped-binary-or-object [{place}]" for _, place in files]
-    if isinstance(inputs.recipe, ImageRecipe):
-        lines.append("# An image is no program of this system: it has no libraries to link to.")
-        lines += [f"statically-linked-binary [{place}]" for _, place in files]
-    return "".join(f"{line}\n" for line in lines)
-
-
 def _rebuild_files(inputs: Inputs) -> dict[PurePosixPath, TextFile]:
     rebuild = inputs.rebuild
     if rebuild is None:
@@ -234,7 +245,17 @@ def _rebuild_files(inputs: Inputs) -> dict[PurePosixPath, TextFile]:
     }
 
 
-def _values(inputs: Inputs, log: str) -> dict[str, object]:
+def _kept(inputs: Inputs) -> Iterator[quote.Deb]:
+    """Yield the recorded files that dh_clean would delete before they are installed."""
+    for file in () if inputs.rebuild is not None else inputs.recipe.payload:
+        if _CACHE in file.path.parts:
+            yield quote.path(_CACHE)
+        elif any(file.path.match(pattern) for pattern in _CLEANED):
+            # dh_clean takes it for a regular expression that is found anywhere in a path.
+            yield quote.path(str(file.path).rpartition("+")[2].lstrip("/"))
+
+
+def _values(inputs: Inputs) -> dict[str, object]:
     recipe = inputs.recipe
     values: dict[str, object] = {
         "header": quote.Deb(_header(recipe)),
@@ -245,11 +266,11 @@ def _values(inputs: Inputs, log: str) -> dict[str, object]:
         "rebuild": None
         if inputs.rebuild is None
         else {"prefix": quote.absolute(inputs.rebuild.plan.prefix)},
+        "kept": sorted(set(_kept(inputs))),
         "trees": inputs.rebuild is not None and bool(inputs.rebuild.components),
         "prefix": quote.prose("" if inputs.rebuild is None else inputs.rebuild.plan.prefix),
         "option": quote.prose("" if inputs.rebuild is None else " --rebuild"),
         "provenance": [quote.prose(line) for line in _provenance(inputs)],
-        "changelog_sha256": quote.word(hashlib.sha256(log.encode()).hexdigest()),
     }
     if isinstance(recipe, ImageRecipe):
         described = service(recipe)

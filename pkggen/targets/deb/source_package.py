@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from pkggen.errors import InputError
+from pkggen.errors import InputError, raise_all
 from pkggen.recipe.versions import deb_version
 from pkggen.targets.deb.components import DISTFILES, cached
 from pkggen.targets.deb.deb822 import parse, render
-from pkggen.targets.deb.render import DEBIAN, debian_tree
+from pkggen.targets.deb.render import BUILT, DEBIAN, debian_tree
 from pkggen.targets.deb.tarball import StoredTarGz, tar_xz
 from pkggen.tree import CopiedFile, TextFile, Tree
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pkggen.targets.deb.model import Inputs
     from pkggen.tree import Content, File
 
+_TAKEN: Final = frozenset({str(DEBIAN), DISTFILES, BUILT, ".pc"})
+"""Directories of a source package that are not the record's; the last one is quilt's."""
 _CHUNK_BYTES: Final = 1024 * 1024
 _KEPT: Final = ("Maintainer", "Uploaders", "Homepage", "Standards-Version")
 _FIRST_LINE: Final = re.compile(r"(\S+) \((\S+)\) ")
@@ -82,7 +84,7 @@ def source_package(inputs: Inputs) -> SourcePackage:
     tarballs.append(_tarball(f"{recipe.name}_{version}.debian.tar.xz", last))
     dsc = PurePosixPath(f"{recipe.name}_{version}.dsc")
     files: dict[PurePosixPath, File] = {PurePosixPath(one.name): one.file for one in tarballs}
-    files[dsc] = TextFile(_dsc(debian, str(version), tarballs))
+    files[dsc] = TextFile(_dsc(debian, recipe.name, str(version), tarballs))
     return SourcePackage(
         dsc=dsc,
         packed=Tree(files),
@@ -97,9 +99,13 @@ def _record_tree(inputs: Inputs) -> Tree:
         file.path: _copied(file) for file in (*inputs.record.metadata, *inputs.record.artifacts)
     }
     files[PurePosixPath("record.json")] = CopiedFile.of(inputs.manifest)
-    for path in files:
-        if path.parts[0] in {str(DEBIAN), DISTFILES}:
-            raise InputError(f"the record has a file {path}, which is in the way of Debian's")
+    components = () if inputs.rebuild is None else inputs.rebuild.components
+    taken = _TAKEN | {component.name for component in components}
+    raise_all(
+        InputError("a file of the record is in the way of Debian's", where=str(path))
+        for path in files
+        if path.parts[0] in taken
+    )
     return Tree(files)
 
 
@@ -131,13 +137,9 @@ def _tarball(name: str, content: Content) -> _Tarball:
     return _Tarball(name=name, file=file, md5=md5, sha1=sha1)
 
 
-def _dsc(debian: Tree, version: str, tarballs: list[_Tarball]) -> str:
+def _dsc(debian: Tree, name: str, version: str, tarballs: list[_Tarball]) -> str:
     """Return the text of a `.dsc`, from the control file that the package really has."""
-    where = DEBIAN / "control"
-    with debian[where].content.open() as stream:
-        lines = stream.read().decode().split("\n")
-    text = "\n".join(line for line in lines if not line.startswith("#"))
-    source, *binaries = parse(text.lstrip("\n"), str(where))
+    source, *binaries = _stanzas(debian, name)
     architectures = sorted({one.get("Architecture", "any") for one in binaries})
     listed = [
         f"{one['Package']} deb {one.get('Section', source.get('Section', 'misc'))}"
@@ -164,6 +166,26 @@ def _dsc(debian: Tree, version: str, tarballs: list[_Tarball]) -> str:
         "Files": _sums([(one.md5, one) for one in tarballs]),
     }
     return render(fields)
+
+
+def _stanzas(debian: Tree, name: str) -> list[dict[str, str]]:
+    """Return the stanzas of debian/control, the source's first, with what a `.dsc` needs."""
+    where = DEBIAN / "control"
+    with debian[where].content.open() as stream:
+        try:
+            lines = stream.read().decode().split("\n")
+        except UnicodeDecodeError as error:
+            raise InputError("it is not UTF-8", where=str(where)) from error
+    # A comment in the middle of a stanza does not end it.
+    text = "\n".join(line for line in lines if not line.startswith("#"))
+    found = list(parse(text, str(where)))
+    if len(found) < 2:
+        raise InputError("it has no stanza of a source and one of a package", where=str(where))
+    if found[0].get("Source") != name:
+        raise InputError(f"its first stanza is not about the source {name}", where=str(where))
+    if not all(one.get("Package") for one in found[1:]):
+        raise InputError("a stanza has no Package", where=str(where))
+    return found
 
 
 def _sums(tarballs: list[tuple[str, _Tarball]]) -> str:

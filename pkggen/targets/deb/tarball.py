@@ -103,7 +103,8 @@ def _header(
 ) -> bytes:
     info = tarfile.TarInfo(f"{path}/" if kind == tarfile.DIRTYPE else str(path))
     info.type, info.size, info.mode, info.mtime = kind, size, mode, time
-    return info.tobuf(tarfile.GNU_FORMAT)
+    # By default the locale would say how names are encoded.
+    return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "strict")
 
 
 def _content(path: PurePosixPath, file: File) -> Iterator[bytes]:
