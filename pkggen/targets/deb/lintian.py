@@ -53,12 +53,20 @@ def package_overrides(
         header: Comment at the head.
         files: Recorded files, and where they are installed.
     """
+    files = tuple(files)
+    pages = {place.name.partition(".")[0] for _, place in files if "man" in place.parts}
+    bare = [
+        place
+        for _, place in files
+        if place.parent.name in {"bin", "sbin"} and place.name not in pages
+    ]
     found = [
         (place, inputs.programs[file.path]) for file, place in files if file.path in inputs.programs
     ]
     unstripped = [place for place, program in found if program.symbols and place.suffix != ".o"]
     static = [place for place, program in found if program.static]
     reasons = {
+        "no-manual-page": (bare, "The recorded build made none."),
         "unstripped-binary-or-object": (unstripped, "Stripping would change the recorded bytes."),
         "statically-linked-binary": (static, "It was linked like that; an image has no libraries."),
     }

@@ -139,6 +139,7 @@ def _generated(inputs: Inputs) -> Tree:
     return Tree({**found, DEBIAN / "README.source": TextFile(readme)})
 
 
+_ALWAYS_THERE: Final = frozenset({"/", "/opt", "/tmp", "/var/tmp"})  # noqa: S108 - of builders
 _WATCH: Final = """\
 # There is nothing to watch: the upstream tarball is a recorded build, saved by pkggen. `pkggen deb`
 # with the name of the job makes the source package of the newest build.
@@ -263,9 +264,7 @@ def _values(inputs: Inputs) -> dict[str, object]:
         "package": quote.word(recipe.name),
         "image": isinstance(recipe, ImageRecipe),
         "shared": not isinstance(recipe, ImageRecipe),
-        "rebuild": None
-        if inputs.rebuild is None
-        else {"prefix": quote.absolute(inputs.rebuild.plan.prefix)},
+        "rebuild": None if inputs.rebuild is None else _prefix(inputs.rebuild.plan.prefix),
         "kept": sorted(set(_kept(inputs))),
         "trees": inputs.rebuild is not None and bool(inputs.rebuild.components),
         "prefix": quote.prose("" if inputs.rebuild is None else inputs.rebuild.plan.prefix),
@@ -288,6 +287,14 @@ def _values(inputs: Inputs) -> dict[str, object]:
             "image": quote.path(str(names.IMAGES / recipe.file_name)),
         }
     return values
+
+
+def _prefix(prefix: str) -> dict[str, quote.Deb | None]:
+    parent = str(PurePosixPath(prefix).parent)
+    return {
+        "prefix": quote.absolute(prefix),
+        "parent": None if parent in _ALWAYS_THERE else quote.absolute(parent),
+    }
 
 
 def _provenance(inputs: Inputs) -> Iterator[str]:

@@ -261,13 +261,16 @@ def test_overrides_are_for_programs_only(tool: Inputs) -> None:
         "source-is-missing [bin/greet]",
         "source-contains-prebuilt-binary [bin/greet]",
     ]
+    undocumented = "no-manual-page [usr/sbin/greetd]"
     assert overrides(tool, "greet.lintian-overrides") == [
-        "statically-linked-binary [usr/bin/greet]"
+        undocumented,
+        "statically-linked-binary [usr/bin/greet]",
     ]
     none = replace(tool, programs={})
     assert DEBIAN / "source/lintian-overrides" not in debian_tree(none)
     objects = {PurePosixPath("lib/greet/words.txt"): Program(symbols=True, static=False)}
     assert overrides(replace(tool, programs=objects), "greet.lintian-overrides") == [
+        undocumented,
         "unstripped-binary-or-object [usr/lib/greet/words.txt]"
     ]
 
