@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-TOOLS: Final = ("dpkg-deb", "gcc", "gpg", "make", "opam-installer", "patch")
+TOOLS: Final = ("dh", "dpkg-deb", "gcc", "gpg", "make", "opam-installer", "patch")
 NOT_INSIDE_ITSELF: Final = "make test"
 HELLO: Final = "pkgs/by-name/he/hello-unikernel"
 

@@ -157,7 +157,7 @@ def _built(
     except OSError as error:
         raise ToolError(error.strerror or str(error), where=str(output)) from error
     if not any(path.suffix == ".deb" for path in made):
-        raise ToolError(f"{argv[0]} made no package", where=str(log))
+        raise ToolError("the build made no package", where=str(log))
     return Built(files=tuple(output / path.name for path in made), log=log)
 
 
@@ -183,7 +183,7 @@ def _logged(argv: Sequence[str], cwd: Path, log: Path, progress: Callable[[str],
                     progress(line.strip(" |"))
     except ExitError as error:
         raise ToolError(
-            f"{argv[0]} failed with status {error.status}:\n" + "\n".join(last),
+            f"the build failed with status {error.status}:\n" + "\n".join(last),
             where=str(log),
             hint="the whole log is there",
         ) from error

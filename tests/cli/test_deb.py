@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -303,3 +304,33 @@ def test_a_source_of_which_only_md5_is_recorded(run: Run, tmp_path: Path) -> Non
     rebuilt(run, with_source(tmp_path, data, ".tar", "md5"))
     digest = hashlib.sha256(data).hexdigest()
     assert sources(run)[0].startswith(f"distfiles/sha256/{digest[:2]}/{digest} ")
+
+
+def test_a_signature_of_the_same_bytes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The .dsc is signed by a key of the user's keyring, at a time that is not the clock's."""
+    if shutil.which("gpg") is None:
+        pytest.skip("NOTHING SIGNED: install gpg")
+    home = tempfile.mkdtemp(prefix="gpg-")  # its path has to be short
+    monkeypatch.setenv("GNUPGHOME", home)
+    gpg = ["gpg", "--batch", "--quiet", "--passphrase", ""]
+    make = [*gpg, "--quick-generate-key", "T <t@example.org>", "ed25519", "sign", "never"]
+    subprocess.run(make, check=True, capture_output=True)
+    listed = subprocess.run(
+        [*gpg, "--with-colons", "--list-keys"], check=True, capture_output=True, text=True
+    )
+    fingerprint = next(
+        line.split(":")[9] for line in listed.stdout.splitlines() if line.startswith("fpr")
+    )
+    run("deb", EXAMPLE, "-o", "signed", "--sign", fingerprint)
+    run("deb", EXAMPLE, "-o", "again", "--sign", fingerprint)
+    run("deb", EXAMPLE, "-o", "plain")
+    signed, again, plain = (contents(run.here / name) for name in ("signed", "again", "plain"))
+    assert signed == again
+    assert plain[DSC] in signed[DSC]
+    subprocess.run(["gpg", "--verify", run.here / "signed" / DSC], check=True, capture_output=True)
+    assert (
+        "there is no secret key" in run("deb", EXAMPLE, "-o", "no", "--sign", "0" * 40, code=3).err
+    )
+    assert not (run.here / "no").exists()
+    subprocess.run(["gpgconf", "--kill", "gpg-agent"], check=True)
+    shutil.rmtree(home)

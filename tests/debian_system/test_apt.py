@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,10 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from tests.conftest import REPOSITORY
 from tests.debian_system.conftest import NAME, NEW, OLD, SUITE, pkggen
 from tests.rebuild.made import EXAMPLE
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.debian_system.conftest import Published, System
 
 pytestmark = pytest.mark.slow
@@ -56,6 +61,32 @@ def test_the_life_of_a_package(system: System, published: Published) -> None:
     system.run("apt-get", "purge", "--yes", NAME)
     assert not (system.root / "etc/unikernels").exists()
     assert not (system.root / IMAGE).exists()
+
+
+def test_the_readme(system: System, published: Published, tmp_path: Path) -> None:
+    """What it tells an operator to do, word by word."""
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    (asked,) = [block for kind, block in blocks if kind == "sh" and "apt add" in block]
+    (told,) = [block for kind, block in blocks if kind == "console"]
+    program = tmp_path / "bin/pkggen"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nPYTHONPATH={REPOSITORY} exec {sys.executable} -m pkggen "$@"\n')
+    program.chmod(0o755)
+    (tmp_path / "examples").symlink_to(REPOSITORY / "examples")
+    script = f"set -e\npkggen record examples/hello/record --output saved\n{asked}"
+    path = f"{program.parent}:{os.environ['PATH']}"
+    subprocess.run(["sh", "-c", script], cwd=tmp_path, env={**os.environ, "PATH": path}, check=True)
+    pkggen("apt", "add", tmp_path / "mirage-apt", published.tender)
+    place = system.root / tmp_path.relative_to("/") / "mirage-apt"
+    shutil.copytree(tmp_path / "mirage-apt/public", place / "public", symlinks=True)
+    (system.root / "etc/apt/apt.conf.d/90yes").write_text('APT::Get::Assume-Yes "true";\n')
+    commands = [line.removeprefix("$ sudo ") for line in told.splitlines()]
+    assert len(commands) == 3
+    system.run("sh", "-ec", "\n".join([f"cd {tmp_path}", *commands]))
+    assert (system.root / IMAGE).exists()
+    system.run("apt-get", "purge", NAME)
+    (system.root / "etc/apt/sources.list.d/pkggen.sources").unlink()
 
 
 def upgrade_over_http(system: System, published: Published) -> None:

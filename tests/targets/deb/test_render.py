@@ -271,7 +271,7 @@ def test_overrides_are_for_programs_only(tool: Inputs) -> None:
     objects = {PurePosixPath("lib/greet/words.txt"): Program(symbols=True, static=False)}
     assert overrides(replace(tool, programs=objects), "greet.lintian-overrides") == [
         undocumented,
-        "unstripped-binary-or-object [usr/lib/greet/words.txt]"
+        "unstripped-binary-or-object [usr/lib/greet/words.txt]",
     ]
 
 
