@@ -1,0 +1,243 @@
+"""The files of a port."""
+
+from __future__ import annotations
+
+import textwrap
+from datetime import UTC
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from pkggen import templating
+from pkggen.recipe.script import SCRIPTS, rebuild_script
+from pkggen.targets.freebsd import distfiles, names, quote
+from pkggen.targets.freebsd.licences import PERMISSIONS
+from pkggen.targets.freebsd.service import message, rc_script
+from pkggen.targets.freebsd.view import FEW_FILES
+from pkggen.tree import SEAL, CopiedFile, TextFile, Tree, with_seal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pkggen.targets.freebsd.quote import Make
+    from pkggen.targets.freebsd.view import PortView, Sources
+
+_EDIT: Final = "Edit pkggen.yaml instead of this file, and generate it again."
+_WIDTH: Final = 78
+
+Variables = list[tuple[str, list["Make"]]]
+
+
+def port_tree(view: PortView, sources: Sources | None = None) -> Tree:
+    """Return the files of a port.
+
+    Args:
+        view: All decisions.
+        sources: What it is built from; None to install what was recorded.
+
+    Raises:
+        InputError: a value cannot be written.
+    """
+    place = view.directory
+    files: dict[PurePosixPath, TextFile | CopiedFile] = {
+        place / "distinfo": TextFile(
+            distfiles.distinfo(view.timestamp, view.subdirectory, view.files)
+        ),
+        place / "pkg-descr": TextFile(_description(view)),
+    }
+    # Files that can hold no seal are vouched for by the header of the Makefile beside them.
+    vouched = [f"{path.name}: sha256 {file.sha256}" for path, file in files.items()]
+    files[place / "Makefile"] = TextFile(
+        templating.render("freebsd/Makefile.j2", _makefile(view, vouched), finalize=quote.finalize)
+    )
+    if _has_list(view):
+        block = quote.block(_list(view))
+        values = {"header": _header(view), "block": block}
+        files[place / names.DISTFILES_FILE] = TextFile(
+            templating.render(
+                f"freebsd/{names.DISTFILES_FILE}.j2", values, finalize=quote.finalize
+            )
+        )
+    if len(_packing(view)) >= FEW_FILES:
+        plist = [quote.path(line) for line in _packing(view) if not line.startswith("@")]
+        plist += [quote.value(line) for line in _packing(view) if line.startswith("@")]
+        values = {"header": quote.value(f"{names.GENERATED}; {SEAL}"), "lines": plist}
+        files[place / "pkg-plist"] = TextFile(
+            templating.render("freebsd/pkg-plist.j2", values, finalize=quote.finalize)
+        )
+    for path, file in _extra_files(view, sources):
+        files[place / "files" / path] = file
+    return Tree(files)
+
+
+def _extra_files(
+    view: PortView, sources: Sources | None
+) -> Iterator[tuple[PurePosixPath, TextFile | CopiedFile]]:
+    """Yield what goes into the port's directory `files`."""
+    for own in view.licensing.own:
+        yield PurePosixPath(own.file), TextFile(own.text)
+    if view.service is not None:
+        header = (f"{names.GENERATED} from {view.made_from}", _EDIT, SEAL)
+        (image,) = view.payload
+        script = rc_script(view.service, view.recipe.description, image.place, header)
+        yield PurePosixPath(f"{names.rc_name(view.recipe.name)}.in"), TextFile(script)
+        yield PurePosixPath("pkg-message.in"), TextFile(message(view.service, header))
+    if sources is not None:
+        digests = {one.name: one.sha256 for one in sources.distfiles}
+        script = with_seal(rebuild_script(sources.plan, digests))
+        yield PurePosixPath(SCRIPTS["all"]), TextFile(script)
+        for carried in sources.plan.carried:
+            yield PurePosixPath("carried", carried.file_name), CopiedFile.of(carried.content)
+
+
+def _header(view: PortView, *lines: str) -> Make:
+    every = (
+        f"{names.GENERATED} from {view.made_from}",
+        f"opam-switch: sha256 {view.recipe.provenance.switch_sha256}",
+        *lines,
+        _EDIT,
+        SEAL,
+    )
+    return quote.Make("\n".join(map(quote.comment, every)))
+
+
+def _makefile(view: PortView, vouched: Sequence[str]) -> dict[str, object]:
+    """Return the values of the template: each quoted for its one place there, or None or bool."""
+    plan = view.rebuilt
+    built = view.recipe.version.built.astimezone(UTC)
+    return {
+        "header": _header(view, *vouched),
+        "blocks": [quote.block(block) for block in _blocks(view) if block],
+        "list_file": quote.Make(names.DISTFILES_FILE) if _has_list(view) else None,
+        "rebuilt": plan is not None,
+        "distfile": quote.Make("${file:T}" if view.is_image else "${file}"),
+        "carried": [] if plan is None else [quote.file_name(c.file_name) for c in plan.carried],
+        "prefix": None if plan is None else quote.word(plan.prefix),
+        "built": quote.word(f"{built:%Y-%m-%dT%H:%M:%SZ}"),
+        "service": view.service is not None,
+    }
+
+
+def _blocks(view: PortView) -> Iterator[Variables]:
+    """Yield the variables in the blocks of the Porter's Handbook, chapter 15."""
+    recipe, needs = view.recipe, view.dependencies
+    yield _identity(view)
+    yield [
+        ("MAINTAINER", [quote.word(view.maintainer)]),
+        ("COMMENT", [quote.value(recipe.description)]),
+        *([] if recipe.homepage is None else [("WWW", [quote.address(recipe.homepage)])]),
+    ]
+    yield _licence(view)
+    yield [("ONLY_FOR_ARCHS", [quote.word(view.architecture)])]
+    yield [
+        (name, [quote.word(one) for one in words])
+        for name, words in (
+            ("BUILD_DEPENDS", needs.build),
+            ("LIB_DEPENDS", needs.lib),
+            ("RUN_DEPENDS", needs.run),
+        )
+        if words
+    ]
+    uses = [("USES", [quote.value(" ".join(needs.uses))])] if needs.uses else []
+    if view.service is not None:
+        uses.append(("USE_RC_SUBR", [quote.word(names.rc_name(recipe.name))]))
+    yield uses
+    yield [
+        # Stripping would change the recorded bytes.
+        ("STRIP", []),
+        *([] if view.rebuilt else [("NO_BUILD", [quote.Make("yes")])]),
+        *([("NO_ARCH", [quote.Make("yes")])] if view.is_image else []),
+        *([] if view.service is None else [("SUB_FILES", [quote.Make("pkg-message")])]),
+    ]
+    yield [("NO_WRKSUBDIR", [quote.Make("yes")])]
+    if view.service is not None:
+        user = quote.word(view.service.user)
+        yield [("USERS", [user]), ("GROUPS", [user])]
+    if len(_packing(view)) < FEW_FILES:
+        yield [("PLIST_FILES", [_listed(line) for line in _packing(view)])]
+    own = [
+        quote.Make(" ".join(map(quote.word, (one.path, one.sha256, one.how, one.place))))
+        for one in view.payload
+    ]
+    jobs = [("REBUILD_JOBS?", [quote.Make("1")])] if view.rebuilt else []
+    yield [("PAYLOAD", own), *jobs]
+
+
+def _identity(view: PortView) -> Variables:
+    recipe = view.recipe
+    found: Variables = [
+        ("PORTNAME", [quote.word(recipe.name)]),
+        ("PORTVERSION", [quote.word(view.version)]),
+    ]
+    if recipe.revision > 1:
+        found.append(("PORTREVISION", [quote.word(str(recipe.revision - 1))]))
+    found.append(("CATEGORIES", [quote.word(view.directory.parts[0])]))
+    if view.site is not None:
+        found.append(("MASTER_SITES", [quote.address(view.site)]))
+    if view.is_image and view.rebuilt is None:
+        (file,) = view.files
+        name = PurePosixPath(quote.file_name(file.name))
+        found.append(("DISTNAME", [quote.Make(name.stem)]))
+        found.append(("EXTRACT_SUFX", [quote.Make(name.suffix)] if name.suffix else []))
+    found.append(("DIST_SUBDIR", [quote.word(view.subdirectory)]))
+    found.append(("EXTRACT_ONLY", []))
+    return found
+
+
+def _licence(view: PortView) -> Variables:
+    licensing = view.licensing
+    found: Variables = [("LICENSE", [quote.value(" ".join(licensing.names))])]
+    if licensing.comb != "single":
+        found.append(("LICENSE_COMB", [quote.word(licensing.comb)]))
+    own = licensing.own
+    found += ((f"LICENSE_NAME_{one.name}", [quote.value(one.title)]) for one in own)
+    found += ((f"LICENSE_FILE_{one.name}", [quote.Make(f"${{FILESDIR}}/{one.file}")]) for one in own)
+    found += ((f"LICENSE_PERMS_{one.name}", [quote.value(" ".join(PERMISSIONS))]) for one in own)
+    return found
+
+
+def _has_list(view: PortView) -> bool:
+    """Tell whether distfiles are listed in a file of their own, which updates replace."""
+    return view.rebuilt is not None or not view.is_image
+
+
+def _list(view: PortView) -> Variables:
+    if view.rebuilt is None:
+        return [("DISTFILES", [quote.path(file.name) for file in view.files])]
+    return [
+        ("MASTER_SITES", distfiles.master_sites(view.files)),
+        ("DISTFILES", distfiles.distfiles(view.files)),
+    ]
+
+
+def _packing(view: PortView) -> list[str]:
+    """Return the lines of the packing list: files sorted, then directories."""
+    found = sorted(one.packed for one in view.payload)
+    return found if view.service is None else [*found, "@dir etc/unikernels"]
+
+
+def _listed(line: str) -> Make:
+    return quote.Make(f'"{quote.value(line)}"') if " " in line else quote.path(line)
+
+
+def _description(view: PortView) -> str:
+    """Return the text of pkg-descr, two paragraphs of plain text."""
+    recipe = view.recipe
+    what = "image" if view.is_image else "files"
+    how = (
+        f"The port installs the very {what} of the recorded build, and compares every byte by its"
+        " recorded sha256."
+        if view.rebuilt is None
+        else f"The port builds the {what} of the recorded build from the recorded sources, without"
+        " network, and installs nothing that differs from what was recorded."
+    )
+    made = f"Recorded build: {view.made_from}, root package {recipe.provenance.root}."
+    paragraphs = (f"{recipe.description}.", f"{how} {made}")
+    return "\n\n".join(
+        textwrap.fill(
+            "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text),
+            _WIDTH,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for text in paragraphs
+    ) + "\n"
