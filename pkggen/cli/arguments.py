@@ -341,7 +341,15 @@ def _lint(parser: argparse.ArgumentParser) -> None:
         "or in a checkout of nixpkgs the packages that pkggen made.",
     )
     nix.add_argument("directory", metavar="DIR", help="holds pkgs/by-name")
-    nix.add_argument("--json", action="store_true", help="print findings as JSON")
+    freebsd = targets.add_parser(
+        "freebsd",
+        help="rules of the ports tree",
+        description="Check ports against the Porter's Handbook and portlint's rules: all that "
+        "`pkggen freebsd` wrote, or in a checkout of the ports tree the ports that pkggen made.",
+    )
+    freebsd.add_argument("directory", metavar="DIR", help="holds CATEGORY/NAME")
+    for target in (nix, freebsd):
+        target.add_argument("--json", action="store_true", help="print findings as JSON")
 
 
 def _build(parser: argparse.ArgumentParser) -> None:

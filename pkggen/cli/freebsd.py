@@ -17,11 +17,11 @@ from pkggen.publish.ports import (
     require_checkout,
 )
 from pkggen.recipe.build import package_recipe
-from pkggen.recipe.depexts import depexts
+from pkggen.recipe.depexts import depexts, without_names
 from pkggen.recipe.rebuild import rebuild_plan
 from pkggen.targets.freebsd import names
 from pkggen.targets.freebsd.distfiles import Mirrors
-from pkggen.targets.freebsd.origins import read_origins
+from pkggen.targets.freebsd.origins import BASE_PACKAGES, read_origins
 from pkggen.targets.freebsd.render import port_tree
 from pkggen.targets.freebsd.view import Sources, Wanted, port_view, recorded
 from pkggen.tree import CopiedFile, Tree, write
@@ -108,10 +108,12 @@ class _Maker:
             )
         plan = rebuild_plan(record, "freebsd")
         packages = [package.name for package in plan.packages]
+        asking = [name for name in packages if name not in BASE_PACKAGES]
         return Sources(
             plan=plan,
             distfiles=fetched_distfiles(plan, self.arguments),
             depexts=depexts(record, packages, "freebsd"),
+            unnamed=tuple(without_names(record, asking, "freebsd")),
         )
 
     def _fill(self, recipe: AnyRecipe, subdirectory: str, sources: Sources | None) -> None:

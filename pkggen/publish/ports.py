@@ -100,12 +100,10 @@ def commit_message(root: Path, directory: PurePosixPath, version: str, comment: 
 
 
 def account_lines(ports: Iterable[Port]) -> tuple[str, ...]:
-    """Return what UIDs and GIDs of the ports tree need, with `N` for a number that is free there."""
+    """Return what UIDs and GIDs of the ports tree need, `N` for a free number."""
     users = sorted({port.user for port in ports if port.user is not None})
     return tuple(
-        line
-        for user in users
-        for line in (f"UIDs: {_account(user, 'N')}", f"GIDs: {user}:*:N:")
+        line for user in users for line in (f"UIDs: {_account(user, 'N')}", f"GIDs: {user}:*:N:")
     )
 
 
@@ -122,7 +120,7 @@ def _categories(root: Path, ports: Sequence[Port]) -> dict[PurePosixPath, TextFi
 
 
 def _with_ports(text: str, added: Sequence[str], where: str) -> str:
-    """Return the Makefile of a category with more lines, each before the first that sorts behind."""
+    """Return the Makefile of a category with more lines, each where it sorts."""
     lines = text.split("\n")
     if _INCLUDE not in lines:
         raise InputError(f"there is no line `{_INCLUDE}` in it", where=where)

@@ -86,8 +86,8 @@ def faults(files: Iterable[Listed]) -> Iterator[InputError]:
             yield InputError(
                 "it is on no server, so that no port could fetch it",
                 where=file.name,
-                hint="put all distfiles into a DISTDIR with --distdir, or name a mirror that has it,"
-                " made with `pkggen cache export`, with --mirror",
+                hint="put all distfiles into a DISTDIR with --distdir, or name a mirror that has it"
+                " (`pkggen cache export` makes one) with --mirror",
             )
 
 

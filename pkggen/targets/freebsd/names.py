@@ -21,14 +21,15 @@ DEFAULT_CATEGORY: Final = "sysutils"
 NO_MAINTAINER: Final = "ports@FreeBSD.org"
 """What the tree writes where nobody maintains a port; a new port there may not say it."""
 CATEGORIES: Final = frozenset(
-    (
-        "accessibility arabic archivers astro audio benchmarks biology cad chinese comms converters"
-        " databases deskutils devel dns editors emulators filesystems finance french ftp games"
-        " german graphics hebrew hungarian irc japanese java korean lang mail math misc multimedia"
-        " net net-im net-mgmt net-p2p news polish ports-mgmt portuguese print russian science"
-        " security shells sysutils textproc ukrainian vietnamese www x11 x11-clocks x11-drivers"
-        " x11-fm x11-fonts x11-servers x11-themes x11-toolkits x11-wm"
-    ).split()
+    {"accessibility", "arabic", "archivers", "astro", "audio", "benchmarks", "biology"}
+    | {"cad", "chinese", "comms", "converters", "databases", "deskutils", "devel", "dns"}
+    | {"editors", "emulators", "filesystems", "finance", "french", "ftp", "games", "german"}
+    | {"graphics", "hebrew", "hungarian", "irc", "japanese", "java", "korean", "lang"}
+    | {"mail", "math", "misc", "multimedia", "net", "net-im", "net-mgmt", "net-p2p", "news"}
+    | {"polish", "ports-mgmt", "portuguese", "print", "russian", "science", "security"}
+    | {"shells", "sysutils", "textproc", "ukrainian", "vietnamese", "www", "x11"}
+    | {"x11-clocks", "x11-drivers", "x11-fm", "x11-fonts", "x11-servers", "x11-themes"}
+    | {"x11-toolkits", "x11-wm"}
 )
 """Categories that are directories of the ports tree."""
 
@@ -69,9 +70,8 @@ def taken(root: Path, category: str, name: str) -> Iterator[InputError]:
         ours = GENERATED in makefile.read_text(encoding="utf-8", errors="replace")
         if place == root / directory(category, name) and ours:
             continue
-        what = "pkggen made it for another category" if ours else "it is not pkggen's"
         yield InputError(
-            f"there is a port {name} already, and {what}",
+            f"there is a port {name} already, and {'it is' if ours else 'not'} pkggen's",
             where=str(place),
-            hint="set another name in pkggen.yaml" if not ours else "remove it, or use its category",
+            hint="use its --category, or remove it" if ours else "set another name in pkggen.yaml",
         )

@@ -23,6 +23,11 @@ BASE: Final = frozenset(
     | {"tar", "unzip", "which", "zlib"}
 )
 """Names of what FreeBSD's base system has, so that no port is needed."""
+BASE_PACKAGES: Final = frozenset(
+    {"conf-c++", "conf-libssl", "conf-m4", "conf-openssl", "conf-which", "conf-zlib"}
+    | {"conf-gmp-powm-sec"}  # whose function is in any gmp, which conf-gmp asks for
+)
+"""Packages of opam that name nothing on FreeBSD because its base system has what they look for."""
 USES: Final = {
     "devel/gmake": "gmake",
     "devel/pkgconf": "pkgconfig",

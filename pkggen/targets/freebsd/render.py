@@ -12,6 +12,7 @@ from pkggen.recipe.script import SCRIPTS, rebuild_script
 from pkggen.targets.freebsd import distfiles, names, quote
 from pkggen.targets.freebsd.licences import PERMISSIONS
 from pkggen.targets.freebsd.service import message, rc_script
+from pkggen.targets.freebsd.syntax import BLOCKS, place_of
 from pkggen.targets.freebsd.view import FEW_FILES
 from pkggen.tree import SEAL, CopiedFile, TextFile, Tree, with_seal
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pkggen.targets.freebsd.quote import Make
-    from pkggen.targets.freebsd.view import PortView, Sources
+    from pkggen.targets.freebsd.view import Installed, PortView, Sources
 
 _EDIT: Final = "Edit pkggen.yaml instead of this file, and generate it again."
 _WIDTH: Final = 78
@@ -53,16 +54,16 @@ def port_tree(view: PortView, sources: Sources | None = None) -> Tree:
         block = quote.block(_list(view))
         values = {"header": _header(view), "block": block}
         files[place / names.DISTFILES_FILE] = TextFile(
-            templating.render(
-                f"freebsd/{names.DISTFILES_FILE}.j2", values, finalize=quote.finalize
-            )
+            templating.render(f"freebsd/{names.DISTFILES_FILE}.j2", values, finalize=quote.finalize)
         )
     if len(_packing(view)) >= FEW_FILES:
         plist = [quote.path(line) for line in _packing(view) if not line.startswith("@")]
         plist += [quote.value(line) for line in _packing(view) if line.startswith("@")]
-        values = {"header": quote.value(f"{names.GENERATED}; {SEAL}"), "lines": plist}
+        seal = quote.value(f"{names.GENERATED}; {SEAL}")
         files[place / "pkg-plist"] = TextFile(
-            templating.render("freebsd/pkg-plist.j2", values, finalize=quote.finalize)
+            templating.render(
+                "freebsd/pkg-plist.j2", {"header": seal, "lines": plist}, finalize=quote.finalize
+            )
         )
     for path, file in _extra_files(view, sources):
         files[place / "files" / path] = file
@@ -106,7 +107,7 @@ def _makefile(view: PortView, vouched: Sequence[str]) -> dict[str, object]:
     built = view.recipe.version.built.astimezone(UTC)
     return {
         "header": _header(view, *vouched),
-        "blocks": [quote.block(block) for block in _blocks(view) if block],
+        "blocks": [quote.block(block) for block in _arranged(_variables(view))],
         "list_file": quote.Make(names.DISTFILES_FILE) if _has_list(view) else None,
         "rebuilt": plan is not None,
         "distfile": quote.Make("${file:T}" if view.is_image else "${file}"),
@@ -117,49 +118,63 @@ def _makefile(view: PortView, vouched: Sequence[str]) -> dict[str, object]:
     }
 
 
-def _blocks(view: PortView) -> Iterator[Variables]:
-    """Yield the variables in the blocks of the Porter's Handbook, chapter 15."""
-    recipe, needs = view.recipe, view.dependencies
-    yield _identity(view)
-    yield [
+def _arranged(variables: Variables) -> list[Variables]:
+    """Return the variables in the blocks of the Porter's Handbook, those of our own behind them."""
+    behind = (len(BLOCKS), 0)
+    blocks: dict[int, Variables] = {}
+    for variable in sorted(variables, key=lambda one: place_of(one[0]) or behind):
+        number, _ = place_of(variable[0]) or behind
+        blocks.setdefault(number, []).append(variable)
+    return list(blocks.values())
+
+
+def _variables(view: PortView) -> Variables:
+    """Return what the Makefile sets, in any order."""
+    recipe, needs, plist = view.recipe, view.dependencies, _packing(view)
+    yes = [quote.Make("yes")]
+    found = [
+        *_identity(view),
         ("MAINTAINER", [quote.word(view.maintainer)]),
         ("COMMENT", [quote.value(recipe.description)]),
-        *([] if recipe.homepage is None else [("WWW", [quote.address(recipe.homepage)])]),
-    ]
-    yield _licence(view)
-    yield [("ONLY_FOR_ARCHS", [quote.word(view.architecture)])]
-    yield [
-        (name, [quote.word(one) for one in words])
-        for name, words in (
-            ("BUILD_DEPENDS", needs.build),
-            ("LIB_DEPENDS", needs.lib),
-            ("RUN_DEPENDS", needs.run),
-        )
-        if words
-    ]
-    uses = [("USES", [quote.value(" ".join(needs.uses))])] if needs.uses else []
-    if view.service is not None:
-        uses.append(("USE_RC_SUBR", [quote.word(names.rc_name(recipe.name))]))
-    yield uses
-    yield [
+        *_licence(view),
+        ("ONLY_FOR_ARCHS", [quote.word(view.architecture)]),
         # Stripping would change the recorded bytes.
         ("STRIP", []),
-        *([] if view.rebuilt else [("NO_BUILD", [quote.Make("yes")])]),
-        *([("NO_ARCH", [quote.Make("yes")])] if view.is_image else []),
-        *([] if view.service is None else [("SUB_FILES", [quote.Make("pkg-message")])]),
+        ("NO_WRKSUBDIR", yes),
+        ("PAYLOAD", [_installed(one) for one in view.payload]),
     ]
-    yield [("NO_WRKSUBDIR", [quote.Make("yes")])]
+    if recipe.homepage is not None:
+        found.append(("WWW", [quote.address(recipe.homepage)]))
+    depends = (
+        ("BUILD_DEPENDS", needs.build),
+        ("LIB_DEPENDS", needs.lib),
+        ("RUN_DEPENDS", needs.run),
+    )
+    found += ((name, [quote.word(one) for one in words]) for name, words in depends if words)
+    if needs.uses:
+        found.append(("USES", [quote.value(" ".join(needs.uses))]))
+    if view.is_image:
+        found.append(("NO_ARCH", yes))
+    found.append(
+        ("NO_BUILD", yes) if view.rebuilt is None else ("REBUILD_JOBS?", [quote.Make("1")])
+    )
     if view.service is not None:
         user = quote.word(view.service.user)
-        yield [("USERS", [user]), ("GROUPS", [user])]
-    if len(_packing(view)) < FEW_FILES:
-        yield [("PLIST_FILES", [_listed(line) for line in _packing(view)])]
-    own = [
-        quote.Make(" ".join(map(quote.word, (one.path, one.sha256, one.how, one.place))))
-        for one in view.payload
-    ]
-    jobs = [("REBUILD_JOBS?", [quote.Make("1")])] if view.rebuilt else []
-    yield [("PAYLOAD", own), *jobs]
+        found += [
+            ("USE_RC_SUBR", [quote.word(names.rc_name(recipe.name))]),
+            ("SUB_FILES", [quote.Make("pkg-message")]),
+            ("USERS", [user]),
+            ("GROUPS", [user]),
+        ]
+    if len(plist) < FEW_FILES:
+        found.append(("PLIST_FILES", sorted(_listed(line) for line in plist)))
+    return found
+
+
+def _installed(one: Installed) -> Make:
+    """Return what the Makefile says about one file: recorded path, sha256, how and where."""
+    words = (quote.path(one.path), quote.word(one.sha256), quote.word(one.how))
+    return quote.Make(" ".join((*words, quote.path(one.place))))
 
 
 def _identity(view: PortView) -> Variables:
@@ -189,8 +204,9 @@ def _licence(view: PortView) -> Variables:
     if licensing.comb != "single":
         found.append(("LICENSE_COMB", [quote.word(licensing.comb)]))
     own = licensing.own
+    kept = [quote.Make(f"${{FILESDIR}}/{quote.file_name(one.file)}") for one in own]
     found += ((f"LICENSE_NAME_{one.name}", [quote.value(one.title)]) for one in own)
-    found += ((f"LICENSE_FILE_{one.name}", [quote.Make(f"${{FILESDIR}}/{one.file}")]) for one in own)
+    found += ((f"LICENSE_FILE_{one.name}", [file]) for one, file in zip(own, kept, strict=True))
     found += ((f"LICENSE_PERMS_{one.name}", [quote.value(" ".join(PERMISSIONS))]) for one in own)
     return found
 
@@ -232,12 +248,15 @@ def _description(view: PortView) -> str:
     )
     made = f"Recorded build: {view.made_from}, root package {recipe.provenance.root}."
     paragraphs = (f"{recipe.description}.", f"{how} {made}")
-    return "\n\n".join(
-        textwrap.fill(
-            "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text),
-            _WIDTH,
-            break_long_words=False,
-            break_on_hyphens=False,
+    return (
+        "\n\n".join(
+            textwrap.fill(
+                "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text),
+                _WIDTH,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+            for text in paragraphs
         )
-        for text in paragraphs
-    ) + "\n"
+        + "\n"
+    )

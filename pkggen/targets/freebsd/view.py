@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pkggen.errors import InputError, PkggenError, raise_all
@@ -17,6 +16,7 @@ from pkggen.targets.freebsd.origins import Dependencies, dependencies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import PurePosixPath
 
     from pkggen.recipe.distfiles import Distfile
     from pkggen.recipe.model import AnyRecipe
@@ -73,6 +73,8 @@ class Sources:
     """All files of the plan."""
     depexts: tuple[str, ...]
     """FreeBSD's names of what the recorded packages ask of the system."""
+    unnamed: tuple[PkggenError, ...] = ()
+    """An error for each package that asks for something and does not say what FreeBSD calls it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +187,7 @@ def port_view(
         found = (distfiles.listed(one, wanted.mirrors) for one in sources.distfiles)
         files = tuple(one for one in found if one is not None)
         faults += _rebuild_faults(recipe, sources.plan)
+        faults += sources.unnamed
         faults += () if wanted.distdir else distfiles.faults(files)
     raise_all(faults)
     assert version is not None  # noqa: S101 - it would be among the faults
