@@ -322,7 +322,8 @@ def _calls_gmake(plan: RebuildPlan) -> bool:
     """Tell whether a step names the make that opam's variable `make` is on FreeBSD."""
     configure = () if plan.root.configure is None else (plan.root.configure,)
     commands = (*configure, *(one for package in plan.packages for one in package.commands))
-    return any("gmake" in part for command in commands for text in command for part in text)
+    words = (part for command in commands for text in command for part in text)
+    return any(isinstance(word, str) and "gmake" in word for word in words)
 
 
 def _tender(image: ImageRecipe, tender: str) -> str:

@@ -120,12 +120,14 @@ _TARGETS_stage=	stage-dir pre-install do-install post-install install-rc-script 
 .ORDER: ${_PHASES:@p@${_TARGETS_$p}@}
 
 .for phase in ${_PHASES}
+.  if exists(${WRKDIR}/.${phase}_done)
+${phase}:
+.  else
 ${phase}: ${_BEFORE_${phase}}
-	@if [ ! -e ${WRKDIR}/.${phase}_done ]; then \
-		${ECHO_MSG} "===>  ${phase} ${PKGNAME}" && \
-		${.MAKE} -m ${_MK} -C ${.CURDIR} ${phase}-targets && \
-		${TOUCH} ${WRKDIR}/.${phase}_done; \
-	fi
+	@${ECHO_MSG} "===>  ${phase} ${PKGNAME}"
+	@${.MAKE} -m ${_MK} -C ${.CURDIR} ${phase}-targets
+	@${TOUCH} ${WRKDIR}/.${phase}_done
+.  endif
 ${phase}-targets: ${_TARGETS_${phase}}
 .  for target in ${_TARGETS_${phase}:Mpre-*} ${_TARGETS_${phase}:Mpost-*}
 .    if !target(${target})
@@ -163,11 +165,9 @@ stage-dir: check-users
 	@${MKDIR} ${STAGEDIR}${PREFIX}
 
 check-users:
-.for kind list files in USERS "${USERS}" "${UID_FILES}" GROUPS "${GROUPS}" "${GID_FILES}"
-	@for one in ${list}; do \
-		cat ${files} | grep -q "^$$one:" || { \
-			${ECHO_MSG} "** Cannot find any information about $$one in ${files}."; exit 1; }; \
-	done
+.for kind one in ${USERS:@one@UID ${one}@} ${GROUPS:@one@GID ${one}@}
+	@cat ${${kind}_FILES} | grep -q "^${one}:" || { \
+		${ECHO_MSG} "** Cannot find any information about ${one} in ${${kind}_FILES}."; exit 1; }
 .endfor
 
 .if !target(do-install)

@@ -98,9 +98,7 @@ def test_addresses_keep_what_is_encoded_already_and_lose_fragments() -> None:
 def test_blocks_have_their_values_in_one_column_of_tabs(bmake: Bmake, tmp_path: Path) -> None:
     words = [Make("a"), Make("b")]
     made = quote.block([("A", words), ("A_LONG_VARIABLE_NAME", [Make("c d")]), ("E", [])])
-    assert made == (
-        "A=\t\t\ta \\\n\t\t\tb\nA_LONG_VARIABLE_NAME=\tc d\nE=\t\t\t# empty"
-    )
+    assert made == ("A=\t\t\ta \\\n\t\t\tb\nA_LONG_VARIABLE_NAME=\tc d\nE=\t\t\t# empty")
     (tmp_path / "Makefile").write_text(made + "\n")
     asked = ["-V", "${A}", "-V", "${A_LONG_VARIABLE_NAME}", "-V", "<${E}>"]
     assert bmake(tmp_path, asked) == "a  b\nc d\n<>\n"

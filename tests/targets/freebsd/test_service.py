@@ -166,7 +166,13 @@ def test_start_and_stop_in_their_order(host: Host) -> None:
     started = host.run("start", LEAST)
     assert (started.returncode, started.stderr) == (0, "")
     log = host.log()
-    assert [words[0] for words in log] == ["kldstat", "install", "install", *["ifconfig"] * 5, "daemon"]
+    assert [words[0] for words in log] == [
+        "kldstat",
+        "install",
+        "install",
+        *["ifconfig"] * 5,
+        "daemon",
+    ]
     assert log[0] == ["kldstat", "-q", "-m", "vmm"]
     user = "_unikernel-dns-primary"
     state = "/var/db/unikernels/dns-primary"
@@ -249,8 +255,9 @@ def test_an_interface_of_somebody_else_is_left_alone(host: Host) -> None:
     (host.root / "interfaces/vm-dns-9702a-1").touch()
     done = host.run("start", LEAST)
     assert done.returncode == 1
-    assert f"the interface vm-dns-9702a-1 exists; if a killed start left it: service {RC} teardown" in (
-        done.stderr
+    assert (
+        f"the interface vm-dns-9702a-1 exists; if a killed start left it: service {RC} teardown"
+        in (done.stderr)
     )
     assert ifconfigs(host.log()) == []
     assert host.run("teardown", LEAST).returncode == 0
