@@ -1,4 +1,5 @@
 """The commands' fixtures, for ports that are built."""
 
-from tests.cli.conftest import here as here
-from tests.cli.conftest import run as run
+from tests.cli.conftest import here, run
+
+__all__ = ["here", "run"]

@@ -117,7 +117,7 @@ def test_names_of_variables(name: str) -> None:
 
 
 def test_no_comment_ends_before_its_line(bmake: Bmake, tmp_path: Path) -> None:
-    texts = hostile(1000) + ["a\nB=1", "ends in \\", "\\"]
+    texts = [*hostile(1000), "a\nB=1", "ends in \\", "\\"]
     lines = "".join(f"{quote.comment(text)}\nV+=\t{i}\n" for i, text in enumerate(texts))
     (tmp_path / "Makefile").write_text(lines)
     assert bmake(tmp_path, ["-V", "${V}"]).split() == [str(i) for i in range(len(texts))]

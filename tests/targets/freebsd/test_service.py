@@ -143,7 +143,7 @@ class Host:
 @pytest.fixture(params=["sh", "busybox sh", "bash"])
 def host(tmp_path: Path, request: pytest.FixtureRequest) -> Host:
     shell: str = request.param
-    if shutil.which(shell.split()[0]) is None:
+    if shutil.which(shell.partition(" ")[0]) is None:
         pytest.skip(f"NO {shell}: the rc.d script is not run with it")
     return Host(tmp_path, shell)
 
