@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pkggen.cli.common import source_licences, talk
 from pkggen.cli.packages import Made, fetched_distfiles, package_sources
-from pkggen.errors import raise_all
+from pkggen.errors import InputError, raise_all
 from pkggen.publish.ports import (
     Port,
     account_lines,
@@ -18,12 +18,13 @@ from pkggen.publish.ports import (
 )
 from pkggen.recipe.build import package_recipe
 from pkggen.recipe.depexts import depexts, without_names
+from pkggen.recipe.model import ImageRecipe
 from pkggen.recipe.rebuild import rebuild_plan
 from pkggen.targets.freebsd import names
 from pkggen.targets.freebsd.distfiles import Mirrors
 from pkggen.targets.freebsd.origins import BASE_PACKAGES, read_origins
 from pkggen.targets.freebsd.render import port_tree
-from pkggen.targets.freebsd.view import Sources, Wanted, port_view, recorded
+from pkggen.targets.freebsd.view import Sources, Wanted, port_view, recorded_name
 from pkggen.tree import CopiedFile, Tree, write
 
 if TYPE_CHECKING:
@@ -98,9 +99,15 @@ class _Maker:
 
     def _sources(self, record: Record, recipe: AnyRecipe) -> Sources | None:
         """Return what a rebuild starts from, fetched; None without --rebuild."""
-        if not self.arguments.rebuild:
-            return None
         system = record.environment.get("OS") or "another system"
+        if not self.arguments.rebuild:
+            if system != "freebsd" and not isinstance(recipe, ImageRecipe):
+                raise InputError(
+                    f"its files were built for {system}, and FreeBSD cannot run them",
+                    where=record.source,
+                    hint="name a build that was recorded on FreeBSD (`--platform`)",
+                )
+            return None
         if system != "freebsd":
             talk(
                 f"{recipe.name} was recorded on {system}: built on FreeBSD its bytes are not the"
@@ -124,10 +131,10 @@ class _Maker:
         place = PurePosixPath(subdirectory)
         if sources is None:
             files = {
-                place / listed.name: CopiedFile(
-                    content=artifact.content, sha256=artifact.sha256, size=artifact.size
+                place / recorded_name(recipe, one): CopiedFile(
+                    content=one.content, sha256=one.sha256, size=one.size
                 )
-                for artifact, listed in zip(recipe.payload, recorded(recipe), strict=True)
+                for one in recipe.payload
             }
         else:
             files = {

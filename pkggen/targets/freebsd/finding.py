@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _RULES_OF: Final[Mapping[str, str]] = {
-    "Porter's Handbook 15": "order blocks tabs sorted unknown-variable",
+    "Porter's Handbook 15": "order blocks tabs sorted",
     "Porter's Handbook 5": "required version category comment maintainer groups list-file",
     "Porter's Handbook 5.7": "licence",
     "Porter's Handbook 6.26": "rc-script",

@@ -83,6 +83,7 @@ LICENCES: Final = {
 PERMISSIONS: Final = ("dist-mirror", "dist-sell", "pkg-mirror", "pkg-sell", "auto-accept")
 """What a free licence permits."""
 
+_GENERAL: Final = frozenset({"LGPL", "exception", "linking"})
 _SPDX: Final = "https://spdx.org/licenses"
 
 
@@ -181,7 +182,14 @@ def _own(term: LicenceTerm) -> OwnLicence:
         parts.append(f"with the exception {term.exception}:\n")
         parts.append(licence_text(term.exception) or "")
     return OwnLicence(
-        name=re.sub(r"[^A-Za-z0-9]+", "_", str(term)),
+        name=_own_name(base or term.spdx, term.exception),
         title=str(term),
         text="\n".join(parts),
     )
+
+
+def _own_name(base: str, exception: str | None) -> str:
+    """Return e.g. `LGPL21plus_OCaml`."""
+    words = [] if exception is None else exception.split("-")
+    named = [base.replace("+", "plus"), *(word for word in words if word not in _GENERAL)]
+    return re.sub(r"[^A-Za-z0-9]+", "_", " ".join(named))

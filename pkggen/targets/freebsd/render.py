@@ -246,8 +246,10 @@ def _description(view: PortView) -> str:
         else f"The port builds the {what} of the recorded build from the recorded sources, without"
         " network, and installs nothing that differs from what was recorded."
     )
-    made = f"Recorded build: {view.made_from}, root package {recipe.provenance.root}."
-    paragraphs = (f"{recipe.description}.", f"{how} {made}")
+    origin = recipe.provenance.origin
+    which = "" if origin is None else f"{origin.build} of "
+    build = f"{which}job {recipe.provenance.job}, root package {recipe.provenance.root}"
+    paragraphs = (f"{recipe.description}.", f"{how} Recorded build: {build}.")
     return (
         "\n\n".join(
             textwrap.fill(

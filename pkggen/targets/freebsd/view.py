@@ -180,7 +180,7 @@ def port_view(
     payload = tried(lambda: _payload(recipe))
     if sources is None:
         subdirectory = f"{distfiles.SUBDIRECTORY}/{recipe.name}-{version}"
-        files = recorded(recipe)
+        files = _recorded(recipe)
         faults += () if wanted.distdir or recipe.provenance.origin else distfiles.faults(files)
     else:
         subdirectory = distfiles.SUBDIRECTORY
@@ -244,17 +244,17 @@ def _rebuild_faults(recipe: AnyRecipe, plan: RebuildPlan) -> Iterator[InputError
             )
 
 
-def recorded(recipe: AnyRecipe) -> tuple[Listed, ...]:
-    """Return the recorded files as distfiles: an image by its name, others by their paths."""
-    image = isinstance(recipe, ImageRecipe)
-    return tuple(
-        Listed(
-            name=artifact.path.name if image else str(artifact.path),
-            sha256=artifact.sha256,
-            size=artifact.size,
-        )
-        for artifact in recipe.payload
+def recorded_name(recipe: AnyRecipe, artifact: Artifact) -> str:
+    """Return the name of a recorded file as a distfile: an image's own, a path of others."""
+    return artifact.path.name if isinstance(recipe, ImageRecipe) else str(artifact.path)
+
+
+def _recorded(recipe: AnyRecipe) -> tuple[Listed, ...]:
+    files = (
+        Listed(name=recorded_name(recipe, one), sha256=one.sha256, size=one.size)
+        for one in recipe.payload
     )
+    return tuple(sorted(files, key=lambda file: file.name))
 
 
 def _site(recipe: AnyRecipe) -> str | None:

@@ -76,7 +76,9 @@ def test_what_the_record_carries_is_no_distfile() -> None:
 
 def test_each_file_has_a_group_whose_sites_swallow_its_name() -> None:
     files = [
-        Listed(name="a.tar", sha256=SHA256, size=1, sites=("https://e.org/x", "https://e.org/y?z=1"))
+        Listed(
+            name="a.tar", sha256=SHA256, size=1, sites=("https://e.org/x", "https://e.org/y?z=1")
+        )
     ]
     group = f"g{SHA256[:12]}"
     assert master_sites(files) == [

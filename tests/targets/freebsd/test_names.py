@@ -21,7 +21,11 @@ def test_categories() -> None:
 
 @pytest.mark.parametrize(
     ("name", "rc"),
-    [("dns-primary", "unikernel_dns_primary"), ("7proxy", "unikernel_7proxy"), ("a", "unikernel_a")],
+    [
+        ("dns-primary", "unikernel_dns_primary"),
+        ("7proxy", "unikernel_7proxy"),
+        ("a", "unikernel_a"),
+    ],
 )
 def test_names_in_rc_conf(name: str, rc: str) -> None:
     assert names.rc_name(name) == rc

@@ -72,7 +72,9 @@ def test_the_forms_of_an_index(tmp_path: Path) -> None:
     site.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
     assert read_origins(site) == {"gtk3": "x11-toolkits/gtk30"}
     index = tmp_path / "INDEX-14"
-    index.write_text("gtk3-3.24.43_1|/usr/ports/x11-toolkits/gtk30|/usr/local|c|d|e|f|g|h|i|j|k|l\n")
+    index.write_text(
+        "gtk3-3.24.43_1|/usr/ports/x11-toolkits/gtk30|/usr/local|c|d|e|f|g|h|i|j|k|l\n"
+    )
     assert read_origins(index) == {"gtk3": "x11-toolkits/gtk30"}
     for origin in ("math/gmp", "devel/twice", "lang/twice"):
         (tmp_path / "tree" / origin).mkdir(parents=True)
