@@ -40,9 +40,7 @@ def port_tree(view: PortView, sources: Sources | None = None) -> Tree:
     """
     place = view.directory
     files: dict[PurePosixPath, TextFile | CopiedFile] = {
-        place / "distinfo": TextFile(
-            distfiles.distinfo(view.timestamp, view.subdirectory, view.files)
-        ),
+        place / "distinfo": distinfo(view),
         place / "pkg-descr": TextFile(_description(view)),
     }
     # Files that can hold no seal are vouched for by the header of the Makefile beside them.
@@ -51,11 +49,7 @@ def port_tree(view: PortView, sources: Sources | None = None) -> Tree:
         templating.render("freebsd/Makefile.j2", _makefile(view, vouched), finalize=quote.finalize)
     )
     if _has_list(view):
-        block = quote.block(_list(view))
-        values = {"header": _header(view), "block": block}
-        files[place / names.DISTFILES_FILE] = TextFile(
-            templating.render(f"freebsd/{names.DISTFILES_FILE}.j2", values, finalize=quote.finalize)
-        )
+        files[place / names.DISTFILES_FILE] = distfiles_list(view)
     if len(_packing(view)) >= FEW_FILES:
         plist = [quote.path(line) for line in _packing(view) if not line.startswith("@")]
         plist += [quote.value(line) for line in _packing(view) if line.startswith("@")]
@@ -68,6 +62,18 @@ def port_tree(view: PortView, sources: Sources | None = None) -> Tree:
     for path, file in _extra_files(view, sources):
         files[place / "files" / path] = file
     return Tree(files)
+
+
+def distinfo(view: PortView) -> TextFile:
+    """Return distinfo."""
+    return TextFile(distfiles.distinfo(view.timestamp, view.subdirectory, view.files))
+
+
+def distfiles_list(view: PortView) -> TextFile:
+    """Return the list of distfiles, which an update replaces."""
+    values = {"header": _header(view), "block": quote.block(_list(view))}
+    template = f"freebsd/{names.DISTFILES_FILE}.j2"
+    return TextFile(templating.render(template, values, finalize=quote.finalize))
 
 
 def _extra_files(
