@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from pkggen.cli.common import source_licences, talk
+from pkggen.cli.common import source_licences
 from pkggen.cli.packages import Made, fetched_distfiles, package_sources
+from pkggen.cli.talk import talk
 from pkggen.errors import InputError, raise_all
 from pkggen.publish.ports import (
     Port,
@@ -25,7 +26,7 @@ from pkggen.targets.freebsd.distfiles import Mirrors
 from pkggen.targets.freebsd.origins import BASE_PACKAGES, read_origins
 from pkggen.targets.freebsd.render import port_tree
 from pkggen.targets.freebsd.view import Sources, Wanted, port_view, recorded_name
-from pkggen.tree import CopiedFile, Tree, write
+from pkggen.tree import CopiedFile, Tree, plan, write
 
 if TYPE_CHECKING:
     import argparse
@@ -77,7 +78,8 @@ class _Maker:
         view = port_view(recipe, wanted, needed, sources)
         tree = port_tree(view, sources)
         facts: dict[str, object] = {"directory": str(view.directory), "version": view.version}
-        if arguments.ports is not None:
+        changed = any(change.kind != "unchanged" for change in plan(tree, self.root))
+        if arguments.ports is not None and changed:
             message = commit_message(self.root, view.directory, view.version, recipe.description)
             facts["commit_message"] = message
             self.messages.append(message)
@@ -113,12 +115,12 @@ class _Maker:
                 f"{recipe.name} was recorded on {system}: built on FreeBSD its bytes are not the"
                 " recorded ones, and `make build` stops"
             )
-        plan = rebuild_plan(record, "freebsd")
-        packages = [package.name for package in plan.packages]
+        steps = rebuild_plan(record, "freebsd")
+        packages = [package.name for package in steps.packages]
         asking = [name for name in packages if name not in BASE_PACKAGES]
         return Sources(
-            plan=plan,
-            distfiles=fetched_distfiles(plan, self.arguments),
+            plan=steps,
+            distfiles=fetched_distfiles(steps, self.arguments),
             depexts=depexts(record, packages, "freebsd"),
             unnamed=tuple(without_names(record, asking, "freebsd")),
         )

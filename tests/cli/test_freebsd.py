@@ -116,6 +116,9 @@ def test_a_checkout_of_the_ports_tree(run: Run, tmp_path: Path, make_record: Mak
     listed = (tree / "sysutils/Makefile").read_text()
     assert "    SUBDIR += hello\n    SUBDIR += z\n" in listed
     again = json.loads(run("freebsd", record, "--ports", tree, "--json").out)
+    assert "commit_message" not in again["results"][0]
+    (run.here / "pkggen.yaml").write_text(MAINTAINED.replace("jane@", "someone@"))
+    again = json.loads(run("freebsd", record, "--ports", tree, "--json").out)
     assert again["results"][0]["commit_message"] == "sysutils/hello: Generate the port anew"
     found = run("lint", "freebsd", tree, code=1).out
     assert found.splitlines() == [

@@ -203,6 +203,7 @@ def test_the_example_is_rebuilt_to_the_recorded_bytes(
     assert run("lint", "freebsd", "overlay").out == ""
 
 
+@pytest.mark.slow  # it asks for a name that does not exist
 def test_the_sources_of_a_rebuild_come_from_a_mirror(
     run: Run, tmp_path: Path, prefix: Path, server: FileServer
 ) -> None:

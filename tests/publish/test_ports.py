@@ -44,11 +44,10 @@ def test_a_new_overlay(tmp_path: Path) -> None:
         tmp_path / "sysutils/Makefile"
     )
     assert "    SUBDIR += primary\n" in text(tmp_path / "dns/Makefile")
+    rest = "::0:0:MirageOS unikernel:/nonexistent:/usr/sbin/nologin"
     assert text(tmp_path / "UIDs").splitlines()[2:] == [
-        f"_unikernel-hello:*:{FIRST_ID}:{FIRST_ID}::0:0:MirageOS unikernel:/nonexistent:"
-        "/usr/sbin/nologin",
-        f"_unikernel-primary:*:{FIRST_ID + 1}:{FIRST_ID + 1}::0:0:MirageOS unikernel:/nonexistent:"
-        "/usr/sbin/nologin",
+        f"_unikernel-hello:*:{FIRST_ID}:{FIRST_ID}{rest}",
+        f"_unikernel-primary:*:{FIRST_ID + 1}:{FIRST_ID + 1}{rest}",
     ]
     assert text(tmp_path / "GIDs").splitlines()[2:] == [
         f"_unikernel-hello:*:{FIRST_ID}:",

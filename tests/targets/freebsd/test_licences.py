@@ -71,5 +71,5 @@ def test_all_that_cannot_be_named_is_an_error_at_once() -> None:
 
 
 def test_a_choice_of_things_that_cannot_be_named() -> None:
-    with pytest.raises(InputError, match="AFL-3.0"):
+    with pytest.raises(InputError, match=r"AFL-3\.0"):
         made("ISC AND (AFL-3.0 OR QPL-1.0)")

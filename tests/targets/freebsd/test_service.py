@@ -203,11 +203,10 @@ def test_nothing_happens_unless_it_is_enabled(host: Host) -> None:
 TEXT: Final = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(memory=TEXT, line=TEXT, mac=TEXT, bridge=TEXT, file=TEXT, secret=TEXT)
-def test_hostile_values_stay_one_word(
-    tmp_path: Path, memory: str, line: str, mac: str, bridge: str, file: str, secret: str
-) -> None:
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.lists(TEXT, min_size=6, max_size=6))
+def test_hostile_values_stay_one_word(tmp_path: Path, texts: list[str]) -> None:
+    memory, line, mac, bridge, file, secret = texts
     root = tmp_path / os.urandom(8).hex()
     root.mkdir()
     host = Host(root)
@@ -215,7 +214,7 @@ def test_hostile_values_stay_one_word(
     stored = root / "local/etc/unikernels/dns-primary.arguments"
     stored.write_text(f"{secret}\n")
     stored.chmod(0o600)
-    given_ = {
+    configured = {
         f"{RC}_enable": "YES",
         f"{RC}_memory": memory,
         f"{RC}_arguments": line,
@@ -224,7 +223,7 @@ def test_hostile_values_stay_one_word(
         f"{RC}_net_in_bridge": bridge,
         f"{RC}_block_data_file": file,
     }
-    done = host.run("start", given_, host.put(described))
+    done = host.run("start", configured, host.put(described))
     assert (done.returncode, done.stderr) == (0, "")
     log = host.log()
     bridged = [] if bridge == "none" else [[bridge, "addm", "t 0;'$(x)"]]
