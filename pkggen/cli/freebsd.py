@@ -23,9 +23,10 @@ from pkggen.recipe.model import ImageRecipe
 from pkggen.recipe.rebuild import rebuild_plan
 from pkggen.targets.freebsd import names
 from pkggen.targets.freebsd.distfiles import Mirrors
+from pkggen.targets.freebsd.model import Sources, Wanted
 from pkggen.targets.freebsd.origins import BASE_PACKAGES, read_origins
 from pkggen.targets.freebsd.render import port_tree
-from pkggen.targets.freebsd.view import Sources, Wanted, port_view, recorded_name
+from pkggen.targets.freebsd.view import port_view, recorded_name
 from pkggen.tree import CopiedFile, Tree, plan, write
 
 if TYPE_CHECKING:

@@ -29,9 +29,10 @@ from pkggen.record.artifact import FileContent
 from pkggen.sources.cache import Cache
 from pkggen.sources.fetch import Choices, fetch
 from pkggen.targets.freebsd.distfiles import Mirrors
+from pkggen.targets.freebsd.model import Sources, Wanted
 from pkggen.targets.freebsd.names import DISTFILES_FILE
 from pkggen.targets.freebsd.render import distfiles_list, distinfo
-from pkggen.targets.freebsd.view import Sources, Wanted, port_view
+from pkggen.targets.freebsd.view import port_view
 from pkggen.tree import Tree, write
 from tests.rebuild.made import Package, make
 from tests.sources.make import tar_gz

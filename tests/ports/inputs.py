@@ -18,7 +18,7 @@ from pkggen.record.artifact import FileContent
 from pkggen.record.assemble import assemble
 from pkggen.record.directory import read_directory
 from pkggen.sources.git import fetch_git
-from pkggen.targets.freebsd.view import Sources
+from pkggen.targets.freebsd.model import Sources
 from pkggen.tree import Bytes
 from tests.rebuild.made import Package, make
 

@@ -15,8 +15,9 @@ from pkggen.recipe.build import package_recipe
 from pkggen.recipe.overrides import Overrides
 from pkggen.targets.freebsd.distfiles import Mirrors
 from pkggen.targets.freebsd.lint import lint
+from pkggen.targets.freebsd.model import Wanted
 from pkggen.targets.freebsd.render import port_tree
-from pkggen.targets.freebsd.view import Wanted, port_view
+from pkggen.targets.freebsd.view import port_view
 from pkggen.tree import write
 from tests.ports.inputs import BUILT, every_kind
 from tests.ports.standin import Built, need_stand_in

@@ -12,8 +12,8 @@ from pkggen.recipe import description
 from pkggen.targets.freebsd import names
 from pkggen.targets.freebsd.finding import Finding
 from pkggen.targets.freebsd.licences import LICENCES
+from pkggen.targets.freebsd.model import FEW_FILES
 from pkggen.targets.freebsd.syntax import BLOCKS, Assignment, assignments, place_of, table
-from pkggen.targets.freebsd.view import FEW_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -66,7 +66,8 @@ ORIGINS: Final = {
 RUNTIME: Final = frozenset({"security/ca_root_nss"})
 """Ports that programs read files of while they run."""
 
-_ORIGIN: Final = re.compile(r"[a-z0-9][a-z0-9-]*/[A-Za-z0-9][A-Za-z0-9._+-]*")
+ORIGIN: Final = re.compile(r"[a-z0-9][a-z0-9-]*/[A-Za-z0-9][A-Za-z0-9._+-]*")
+"""Category and directory of a port."""
 _INDEX_FIELDS: Final = 13
 _VERSION: Final = re.compile(r"-[^-]+$")
 
@@ -181,6 +182,6 @@ def _entry(line: str, where: str) -> tuple[str, str]:
         if len(fields) != _INDEX_FIELDS:
             raise InputError("it is a line of neither packagesite.yaml nor INDEX", where=where)
         name, origin = _VERSION.sub("", fields[0]), "/".join(fields[1].split("/")[-2:])
-    if not isinstance(name, str) or not isinstance(origin, str) or not _ORIGIN.fullmatch(origin):
+    if not isinstance(name, str) or not isinstance(origin, str) or not ORIGIN.fullmatch(origin):
         raise InputError(f"it names no package and origin: {name!r}, {origin!r}", where=where)
     return name, origin

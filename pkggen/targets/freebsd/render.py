@@ -11,16 +11,16 @@ from pkggen import templating
 from pkggen.recipe.script import SCRIPTS, rebuild_script
 from pkggen.targets.freebsd import distfiles, names, quote
 from pkggen.targets.freebsd.licences import PERMISSIONS
+from pkggen.targets.freebsd.model import FEW_FILES
 from pkggen.targets.freebsd.service import message, rc_script
 from pkggen.targets.freebsd.syntax import BLOCKS, place_of
-from pkggen.targets.freebsd.view import FEW_FILES
 from pkggen.tree import SEAL, CopiedFile, TextFile, Tree, with_seal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from pkggen.targets.freebsd.model import Installed, PortView, Sources
     from pkggen.targets.freebsd.quote import Make
-    from pkggen.targets.freebsd.view import Installed, PortView, Sources
 
 _EDIT: Final = "Edit pkggen.yaml instead of this file, and generate it again."
 _WIDTH: Final = 78

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pkggen.errors import InputError, PkggenError, raise_all
 from pkggen.recipe.model import ImageRecipe
-from pkggen.recipe.service import SOLO5_WITH_ABI_2, Service, service
+from pkggen.recipe.service import SOLO5_WITH_ABI_2, service
 from pkggen.recipe.versions import port_version
 from pkggen.targets.freebsd import distfiles, names, quote
-from pkggen.targets.freebsd.distfiles import Listed, Mirrors
-from pkggen.targets.freebsd.licences import Licensing, licensing
-from pkggen.targets.freebsd.origins import Dependencies, dependencies
+from pkggen.targets.freebsd.distfiles import Listed
+from pkggen.targets.freebsd.licences import licensing
+from pkggen.targets.freebsd.model import TENDER_PORT, Installed, PortView
+from pkggen.targets.freebsd.origins import ORIGIN, Dependencies, dependencies
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import PurePosixPath
+    from collections.abc import Callable, Iterator, Sequence
 
-    from pkggen.recipe.distfiles import Distfile
     from pkggen.recipe.model import AnyRecipe
     from pkggen.recipe.plan import RebuildPlan
     from pkggen.record.model import Artifact
+    from pkggen.targets.freebsd.model import Sources, Wanted
 
 T = TypeVar("T")
 
-TENDER_PORT: Final = "sysutils/solo5"
-"""Port of the tenders, unless another one is named."""
-FEW_FILES: Final = 6
-"""So many lines make a pkg-plist; fewer stand in the Makefile (portlint)."""
 _PROGRAMS: Final = {"hvt": "solo5-hvt", "virtio": "solo5-virtio-run"}
 """Solo5 targets that FreeBSD can run, and what runs them."""
 _ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "aarch64", "ppc64le": "powerpc64le"}
@@ -43,101 +38,6 @@ _PLACES: Final = {
 }
 """First directory of a recorded path, where it goes below PREFIX, and how it is installed."""
 _IMAGES: Final = "share/mirage"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What a user wants of ports."""
-
-    category: str = names.DEFAULT_CATEGORY
-    """Directory of the ports tree."""
-    tender: str = TENDER_PORT
-    """Port of the tenders."""
-    origins: Mapping[str, str]
-    """Origins of packages by name, besides those that are known."""
-    mirrors: Mirrors
-    """Where distfiles are besides the recorded addresses."""
-    distdir: bool = False
-    """Whether all distfiles are put into a DISTDIR, so that none has to be fetched."""
-    submitted: bool = False
-    """Whether the port is for the ports tree itself, which wants a maintainer."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
-    """What a rebuild starts from."""
-
-    plan: RebuildPlan
-    """How it is done."""
-    distfiles: tuple[Distfile, ...]
-    """All files of the plan."""
-    depexts: tuple[str, ...]
-    """FreeBSD's names of what the recorded packages ask of the system."""
-    unnamed: tuple[PkggenError, ...] = ()
-    """An error for each package that asks for something and does not say what FreeBSD calls it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Installed:
-    """A recorded file and where it goes."""
-
-    path: str
-    """As recorded."""
-    sha256: str
-    """64 hexadecimal digits."""
-    how: str
-    """`PROGRAM` or `DATA`, behind `INSTALL_`."""
-    place: str
-    """Below PREFIX."""
-
-    @property
-    def packed(self) -> str:
-        """Where it is in the package: the framework compresses manual pages."""
-        return f"{self.place}.gz" if self.place.startswith("share/man/man") else self.place
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PortView:
-    """What the templates print; every string is still unquoted."""
-
-    directory: PurePosixPath
-    """Category and name."""
-    made_from: str
-    """Where the recorded build is, for headers."""
-    recipe: AnyRecipe
-    """What is packaged."""
-    version: str
-    """PORTVERSION."""
-    site: str | None
-    """Directory on a server that has the recorded files; None in a rebuild, or if there is none."""
-    subdirectory: str
-    """DIST_SUBDIR."""
-    files: tuple[Listed, ...]
-    """Distfiles, sorted."""
-    maintainer: str
-    """Address."""
-    licensing: Licensing
-    """Licences."""
-    architecture: str
-    """FreeBSD's name of the machine that runs it."""
-    dependencies: Dependencies
-    """Other ports."""
-    payload: tuple[Installed, ...]
-    """What is installed."""
-    service: Service | None
-    """The service of an image that FreeBSD can run as one."""
-    rebuilt: RebuildPlan | None
-    """How it is built; None if what was recorded is installed as it is."""
-
-    @property
-    def is_image(self) -> bool:
-        """Whether it is a unikernel, which runs below any version of FreeBSD."""
-        return isinstance(self.recipe, ImageRecipe)
-
-    @property
-    def timestamp(self) -> int:
-        """Seconds since 1970 at the start of the recorded build."""
-        return int(self.recipe.version.built.timestamp())
 
 
 def port_view(
@@ -215,6 +115,11 @@ def port_view(
 
 def _faults(recipe: AnyRecipe, wanted: Wanted) -> Iterator[InputError]:
     yield from names.category_faults(wanted.category)
+    if not ORIGIN.fullmatch(wanted.tender):
+        yield InputError(
+            f"{wanted.tender!r} is no origin of a port, such as {TENDER_PORT}",
+            hint="name the port of the tenders with --tender-port",
+        )
     if recipe.machine not in _ARCHITECTURES:
         yield InputError(
             f"no FreeBSD architecture is known for the machine {recipe.machine!r}",

@@ -17,7 +17,7 @@ from pkggen.recipe.overrides import Overrides
 from pkggen.record.model import Artifact
 from pkggen.record.open import open_record
 from pkggen.targets.freebsd.distfiles import Mirrors
-from pkggen.targets.freebsd.view import Wanted
+from pkggen.targets.freebsd.model import Wanted
 from pkggen.tree import Bytes, CopiedFile, Tree, write
 
 if TYPE_CHECKING:

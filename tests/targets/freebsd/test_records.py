@@ -22,9 +22,10 @@ from pkggen.record.directory import read_directory
 from pkggen.record.model import Artifact
 from pkggen.targets.freebsd.distfiles import Mirrors
 from pkggen.targets.freebsd.lint import lint
+from pkggen.targets.freebsd.model import Sources, Wanted
 from pkggen.targets.freebsd.origins import BASE_PACKAGES
 from pkggen.targets.freebsd.render import port_tree
-from pkggen.targets.freebsd.view import Sources, Wanted, port_view
+from pkggen.targets.freebsd.view import port_view
 from pkggen.tree import Bytes, write
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ from pkggen.recipe.rebuild import rebuild_plan
 from pkggen.record.model import Origin
 from pkggen.targets.freebsd.distfiles import Mirrors
 from pkggen.targets.freebsd.lint import lint
+from pkggen.targets.freebsd.model import Sources
 from pkggen.targets.freebsd.render import port_tree
-from pkggen.targets.freebsd.view import Sources, port_view
+from pkggen.targets.freebsd.view import port_view
 from pkggen.tree import Bytes, ChangeKind, TextFile, Tree, plan, write
 from tests.rebuild.made import EXAMPLE
 from tests.targets.freebsd.conftest import WANTED, licences, read, tool, written

@@ -9,7 +9,8 @@ from pkggen.errors import Faults, InputError
 from pkggen.recipe.model import Version
 from pkggen.recipe.rebuild import rebuild_plan
 from pkggen.targets.freebsd.distfiles import Mirrors
-from pkggen.targets.freebsd.view import Sources, Wanted, port_view
+from pkggen.targets.freebsd.model import Sources, Wanted
+from pkggen.targets.freebsd.view import port_view
 from tests.rebuild.made import Package, make
 from tests.targets.freebsd.conftest import WANTED, licences, tool, without_origin
 
@@ -39,6 +40,12 @@ def test_another_port_of_the_tender(make_port_recipe: MakePortRecipe) -> None:
     view = port_view(make_port_recipe(), wanted)
     assert view.dependencies.run == ("solo5-tender>=0.8.0:emulators/solo5-tender",)
     assert str(view.directory) == "dns/dns-primary"
+
+
+@pytest.mark.parametrize("tender", ["solo5", "", "a/b c", "a/b:c", "../x", "a/$(b)"])
+def test_what_is_no_origin(make_port_recipe: MakePortRecipe, tender: str) -> None:
+    with pytest.raises(InputError, match="no origin of a port"):
+        port_view(make_port_recipe(), replace(WANTED, tender=tender))
 
 
 def test_an_older_abi_needs_the_program_whatever_its_version(
