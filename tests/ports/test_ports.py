@@ -236,7 +236,7 @@ def test_an_occupied_prefix_is_left_alone(run: Run, tmp_path: Path, prefix: Path
     built = rebuild_port(run, tmp_path, made, "hello-unikernel", "--distdir", distdir)
     prefix.mkdir()
     (prefix / "mine").touch()
-    assert f"{prefix} exists: something else" in built.make("build", status=1)
+    assert f"something else is built in {prefix}" in built.make("build", status=1)
     assert [path.name for path in prefix.iterdir()] == ["mine"]
 
 

@@ -119,6 +119,7 @@ def _makefile(view: PortView, vouched: Sequence[str]) -> dict[str, object]:
         "distfile": quote.Make("${file:T}" if view.is_image else "${file}"),
         "carried": [] if plan is None else [quote.file_name(c.file_name) for c in plan.carried],
         "prefix": None if plan is None else quote.word(plan.prefix),
+        "parent": None if plan is None else quote.word(str(PurePosixPath(plan.prefix).parent)),
         "built": quote.word(f"{built:%Y-%m-%dT%H:%M:%SZ}"),
         "service": view.service is not None,
     }
