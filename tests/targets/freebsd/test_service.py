@@ -14,7 +14,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pkggen.recipe.service import Service
+from pkggen.recipe.service import (
+    Block,
+    Configuration,
+    Network,
+    Paths,
+    Service,
+    command_line,
+    guest_line,
+)
 from pkggen.targets.freebsd import names
 from pkggen.targets.freebsd.service import message, rc_script
 
@@ -193,6 +201,36 @@ def test_start_and_stop_in_their_order(host: Host) -> None:
     assert host.run("stop", LEAST).returncode == 0
     assert ifconfigs(host.log()) == DOWN
     assert host.interfaces() == []
+
+
+def test_the_command_is_that_of_other_systems(host: Host) -> None:
+    configuration = Configuration(
+        memory="256",
+        arguments=("--ipv4=10.0.0.2/24", 'a "quoted" b\\', "%h $x ${y}"),
+        networks=(
+            Network(device="out", tap="tap1", mac="02:00:00:00:00:01"),
+            Network(device="in", tap="tap0", bridge="bridge0"),
+        ),
+        blocks=(Block(device="data", file="/srv/data", sector_size="4096"),),
+    )
+    variables = {
+        "enable": "YES",
+        "memory": configuration.memory,
+        "arguments": guest_line(configuration.arguments),
+        "net_in_tap": "tap0",
+        "net_in_bridge": "bridge0",
+        "net_out_tap": "tap1",
+        "net_out_bridge": "none",
+        "net_out_mac": "02:00:00:00:00:01",
+        "block_data_file": "/srv/data",
+        "block_data_sector_size": "4096",
+    }
+    host.run("start", {f"{RC}_{name}": value for name, value in variables.items()})
+    local = f"{host.root}/local"
+    paths = Paths(image=f"{local}/{IMAGE}", tender=f"{local}/bin/solo5-hvt", sh="/bin/sh", ip="x")
+    words = host.log()[-1]
+    expected = command_line(DNS, configuration, paths)
+    assert words[words.index("root") + 1 :] == list(expected)
 
 
 def test_nothing_happens_unless_it_is_enabled(host: Host) -> None:
