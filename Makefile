@@ -49,6 +49,7 @@ bench: $(BIN)/pkggen  ## ratios against peers, in one run
 	$(BIN)/python -m tests.bench.nix
 	$(BIN)/python -m tests.bench.apt
 	$(BIN)/python -m tests.bench.deb
+	$(BIN)/python -m tests.bench.ports
 
 clean:  ## remove what the others made; what is in a Nix store is read-only
 	if [ -d build ]; then chmod -R u+w build; fi

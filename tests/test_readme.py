@@ -130,6 +130,22 @@ def test_the_tour_shows_what_it_promises(tour: Tour) -> None:
     assert tour.out["pkggen lint nix nix"] == ""
 
 
+def test_ports_are_as_their_page_says(tour: Tour) -> None:
+    for overlay in ("ports", "freebsd"):
+        lint = f"\npkggen lint freebsd {overlay}"
+        (lines,) = (out.splitlines() for command, out in tour.out.items() if command.endswith(lint))
+        assert {line.split()[0] for line in lines} == {"create"}
+        assert (tour.place / overlay / "sysutils/hello-unikernel/distinfo").is_file()
+        assert (tour.place / overlay / "UIDs").is_file()
+    script = tour.place / "freebsd/sysutils/hello-unikernel/files/unikernel_hello_unikernel.in"
+    page = (REPOSITORY / "docs/freebsd.md").read_text(encoding="utf-8")
+    for variable in re.findall(r"sysrc unikernel_hello_unikernel_(\w+)=", page):
+        assert f"#   {variable}:" in script.read_text(), variable
+    for variable, default in re.findall(r"^\| `(\w+)` \| .*\(`(\w+)`\) \|$", page, re.MULTILINE):
+        name = variable.replace("DEVICE", "storage")
+        assert re.search(rf"#   {name}: [^#]*\(default: {default}\b", script.read_text()), variable
+
+
 def test_the_catalogue_is_as_its_page_says(tour: Tour) -> None:
     flake = (tour.place / "catalogue/flake.nix").read_text()
     page = (REPOSITORY / "docs/catalogue.md").read_text(encoding="utf-8")

@@ -148,6 +148,14 @@ def parser() -> argparse.ArgumentParser:
             "repository, for any web server; DIR/private holds its key.",
         )
     )
+    _freebsd(
+        commands.add_parser(
+            "freebsd",
+            help="package recorded builds as FreeBSD ports",
+            description="Write a FreeBSD port for each recorded build: it installs what was "
+            "recorded, or with --rebuild builds it from the recorded sources and compares.",
+        )
+    )
     return top
 
 
@@ -333,7 +341,15 @@ def _lint(parser: argparse.ArgumentParser) -> None:
         "or in a checkout of nixpkgs the packages that pkggen made.",
     )
     nix.add_argument("directory", metavar="DIR", help="holds pkgs/by-name")
-    nix.add_argument("--json", action="store_true", help="print findings as JSON")
+    freebsd = targets.add_parser(
+        "freebsd",
+        help="rules of the ports tree",
+        description="Check ports against the Porter's Handbook and portlint's rules: all that "
+        "`pkggen freebsd` wrote, or in a checkout of the ports tree the ports that pkggen made.",
+    )
+    freebsd.add_argument("directory", metavar="DIR", help="holds CATEGORY/NAME")
+    for target in (nix, freebsd):
+        target.add_argument("--json", action="store_true", help="print findings as JSON")
 
 
 def _build(parser: argparse.ArgumentParser) -> None:
@@ -524,3 +540,67 @@ def _source_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--platform", metavar="NAME", help="take the build of this platform")
     group.add_argument("--cache", metavar="DIR", help=_CACHE)
+
+
+def _freebsd(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sources", metavar="SOURCE", nargs="+", help=_SOURCE)
+    where = parser.add_argument_group("where to write").add_mutually_exclusive_group()
+    where.add_argument(
+        "-o",
+        "--output",
+        metavar="DIR",
+        default=".",
+        help="ports only, as CATEGORY/NAME (default: the current directory)",
+    )
+    where.add_argument(
+        "--overlay",
+        metavar="DIR",
+        help="an overlay for OVERLAYS= and poudriere: ports, category Makefiles, UIDs and GIDs",
+    )
+    where.add_argument(
+        "--ports",
+        metavar="DIR",
+        help="write into a checkout of the ports tree and print the commit message",
+    )
+    what = parser.add_argument_group("what to write")
+    what.add_argument(
+        "--rebuild",
+        action="store_true",
+        help="ports that build from the recorded sources, which are fetched",
+    )
+    what.add_argument(
+        "--category",
+        metavar="NAME",
+        default="sysutils",
+        help="directory of the ports tree (default: %(default)s)",
+    )
+    what.add_argument(
+        "--origins",
+        metavar="PATH",
+        help="where the ports of further system packages are found: packagesite.yaml, an INDEX or "
+        "a ports tree",
+    )
+    what.add_argument(
+        "--tender-port",
+        metavar="ORIGIN",
+        default="sysutils/solo5",
+        help="port that runs images (default: %(default)s)",
+    )
+    what.add_argument(
+        "--distdir",
+        metavar="DIR",
+        help="put all distfiles there, also those that are on no server",
+    )
+    how = parser.add_argument_group("how to write").add_mutually_exclusive_group()
+    how.add_argument("--dry-run", action="store_true", help="only say what would be written")
+    how.add_argument("--diff", action="store_true", help="only show the differences")
+    how.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 if something would change"
+    )
+    how.add_argument("--force", action="store_true", help="overwrite files edited by hand")
+    parser.add_argument("--json", action="store_true", help="print results as JSON")
+    parser.add_argument(
+        "--config", metavar="FILE", help="default: pkggen.yaml here, if there is one"
+    )
+    _fetch_options(parser.add_argument_group("how --rebuild fetches"))
+    _source_options(parser)

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Final
 
 from pkggen import process
 from pkggen.cli.talk import talk
+from pkggen.recipe.finding import Breach
+from pkggen.targets.freebsd import lint as freebsd
 from pkggen.targets.nix import lint as nix
-from pkggen.targets.nix.finding import RULES, Finding
+from pkggen.targets.nix.finding import Finding
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from pkggen.targets.nix.finding import Entry
+    from pkggen.recipe.finding import Entry
 
 FOUND_BREACHES: Final = 1
 """Exit code when a rule is broken."""
@@ -34,7 +36,7 @@ _FAULT: Final = re.compile(r"error: (?P<message>[^\n]+)(?s:.*?):(?P<line>\d+):(?
 class _Checked:
     """What a linter found."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[Breach, ...]
     """Breaches, sorted."""
     unchecked: tuple[str, ...] = ()
     """What could not be checked here."""
@@ -53,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
                 "column": finding.column,
                 "rule": finding.rule,
                 "message": finding.message,
-                "source": RULES[finding.rule],
+                "source": finding.source,
             }
             for finding in checked.findings
         ]
@@ -72,7 +74,11 @@ def _nix(root: Path) -> _Checked:
         note = f"nothing was parsed by Nix itself: nix-instantiate is not installed; {_INSTALL}"
         return _Checked(findings=findings, unchecked=(note,))
     faults = tuple(_unparsed(root, files))
-    return _Checked(findings=tuple(sorted((*findings, *faults), key=Finding.key)))
+    return _Checked(findings=tuple(sorted((*findings, *faults), key=Breach.key)))
+
+
+def _freebsd(root: Path) -> _Checked:
+    return _Checked(findings=freebsd.lint(root))
 
 
 def _unparsed(root: Path, files: Mapping[PurePosixPath, Entry]) -> Iterator[Finding]:
@@ -110,4 +116,4 @@ def _finding(path: PurePosixPath, said: str) -> Finding:
     return Finding(path=path, line=line, column=column, rule="nix-parse", message=message)
 
 
-_TARGETS: Final[Mapping[str, Callable[[Path], _Checked]]] = {"nix": _nix}
+_TARGETS: Final[Mapping[str, Callable[[Path], _Checked]]] = {"freebsd": _freebsd, "nix": _nix}

@@ -60,6 +60,8 @@ def package_sources(
     arguments: argparse.Namespace,
     make: Callable[[Record, Overrides], Made],
     common: Callable[[], Tree | None] = lambda: None,
+    *,
+    merges: bool = False,
 ) -> int:
     """Package each source; one that fails does not lose the others.
 
@@ -67,6 +69,7 @@ def package_sources(
         arguments: With `sources`, `output`, `config`, `json`, how to write, and where builds are.
         make: Makes the package of one.
         common: Makes the files that belong to all, once any was made.
+        merges: Whether these keep what others have written into them.
 
     Returns:
         The exit code: that of the first error, else 1 if `--check` found a change.
@@ -84,14 +87,14 @@ def package_sources(
                         f"{done[made.name]} gives a package {made.name} already",
                         hint="give one of them another name in pkggen.yaml",
                     )
-                changes = _apply(made.tree, arguments)
+                changes = _apply(made.tree, arguments, force=arguments.force)
                 done[made.name] = source
                 return _Outcome(source=source, made=made, changes=changes)
 
             outcomes.append(_attempt(source, one))
         tree = common() if done else None
         if tree is not None:
-            outcomes.append(_attempt(None, partial(_write_common, tree, arguments)))
+            outcomes.append(_attempt(None, partial(_write_common, tree, arguments, merges=merges)))
     _print(outcomes, arguments)
     for outcome in outcomes:
         if outcome.error is not None:
@@ -125,8 +128,9 @@ def fetched_distfiles(plan: RebuildPlan, arguments: argparse.Namespace) -> tuple
     return tuple(sorted(found, key=lambda one: one.name))
 
 
-def _write_common(tree: Tree, arguments: argparse.Namespace) -> _Outcome:
-    return _Outcome(source=None, changes=_apply(tree, arguments))
+def _write_common(tree: Tree, arguments: argparse.Namespace, *, merges: bool) -> _Outcome:
+    force = merges or arguments.force
+    return _Outcome(source=None, changes=_apply(tree, arguments, force=force))
 
 
 def _attempt(source: str | None, make: Callable[[], _Outcome]) -> _Outcome:
@@ -137,11 +141,11 @@ def _attempt(source: str | None, make: Callable[[], _Outcome]) -> _Outcome:
         return _Outcome(source=source, error=error)
 
 
-def _apply(tree: Tree, arguments: argparse.Namespace) -> tuple[Change, ...]:
+def _apply(tree: Tree, arguments: argparse.Namespace, *, force: bool) -> tuple[Change, ...]:
     root = Path(arguments.output)
     if arguments.dry_run or arguments.diff or arguments.check:
         return plan(tree, root)
-    return write(tree, root, force=arguments.force)
+    return write(tree, root, force=force)
 
 
 def _print(outcomes: list[_Outcome], arguments: argparse.Namespace) -> None:

@@ -224,7 +224,7 @@ class Paths:
     sh: str
     """A POSIX shell."""
     ip: str
-    """iproute2's program."""
+    """The program that configures interfaces: iproute2's, on FreeBSD ifconfig."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,7 +324,7 @@ def command_line(described: Service, configuration: Configuration, paths: Paths)
 def before(described: Service, configuration: Configuration, paths: Paths) -> tuple[Command, ...]:
     """Return what Linux runs before `command_line`: taps and block files."""
     commands: list[Command] = []
-    for network in _ordered(described, configuration):
+    for network in ordered_networks(described, configuration):
         tap = network.tap
         steps = [
             ("tuntap", "add", "dev", tap, "mode", "tap", "user", described.user),
@@ -352,10 +352,11 @@ def after(described: Service, configuration: Configuration, paths: Paths) -> tup
     """Return what Linux runs after the end of the tender, however it ended; each may fail."""
     return tuple(
         Command(words=(paths.ip, "tuntap", "del", "dev", network.tap, "mode", "tap"), root=True)
-        for network in _ordered(described, configuration)
+        for network in ordered_networks(described, configuration)
     )
 
 
-def _ordered(described: Service, configuration: Configuration) -> tuple[Network, ...]:
+def ordered_networks(described: Service, configuration: Configuration) -> tuple[Network, ...]:
+    """Return the configured network devices in the order of the image."""
     networks = {network.device: network for network in configuration.networks}
     return tuple(networks[device] for device in described.networks)

@@ -23,9 +23,11 @@ from pkggen.recipe.service import (
 from pkggen.recipe.shell import Shell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from pkggen.recipe.service import Command, Paths, Service
+
+    Steps = Callable[[Service, Configuration, Paths], tuple[Command, ...]]
 
 # No name of a device, package or user and no path of a package holds braces.
 _REFERENCE: Final = re.compile(r"(\$\{[A-Za-z0-9_]+\})")
@@ -78,17 +80,21 @@ def arguments(described: Service, paths: Paths, prefix: str = "") -> Iterator[Sh
         yield Shell(f"{start} {' '.join(fixed)}")
 
 
-def up(described: Service, paths: Paths, prefix: str = "") -> Iterator[Shell]:
-    """Yield the commands of `before` that root runs on Linux."""
-    for command in before(described, _variables(described, prefix), paths):
+def up(
+    described: Service, paths: Paths, prefix: str = "", steps: Steps = before
+) -> Iterator[Shell]:
+    """Yield the commands that root runs before the tender; `steps` are a system's `before`."""
+    for command in steps(described, _variables(described, prefix), paths):
         words = Shell(" ".join(map(_quoted, command.words)))
         bridge = next((n for n in _names(command) if n.endswith("_bridge")), None)
         yield Shell(f'[ "${bridge}" = {NO_BRIDGE} ] || {words}') if bridge else words
 
 
-def down(described: Service, paths: Paths, prefix: str = "") -> Iterator[Shell]:
-    """Yield the commands of `after`; each may fail."""
-    for command in after(described, _variables(described, prefix), paths):
+def down(
+    described: Service, paths: Paths, prefix: str = "", steps: Steps = after
+) -> Iterator[Shell]:
+    """Yield the commands that run after the tender; `steps` are a system's `after`."""
+    for command in steps(described, _variables(described, prefix), paths):
         yield Shell(f"{' '.join(map(_quoted, command.words))} || :")
 
 

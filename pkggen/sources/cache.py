@@ -84,7 +84,7 @@ class Cache:
         with usable(self.directory):
             for checksum in wanted:
                 place = self.place(checksum)
-                hashes = _hashed(place)
+                hashes = _hashed(place, md5=any(one.kind == "md5" for one in wanted))
                 if hashes is None:
                     continue
                 if hashes.digest(checksum.kind) != checksum.digest:
@@ -342,10 +342,10 @@ def _open_regular(path: Path) -> BinaryIO:
     return os.fdopen(number, "rb", buffering=0)
 
 
-def _hashed(path: Path) -> Hashes | None:
+def _hashed(path: Path, *, md5: bool = True) -> Hashes | None:
     """Return the hashes of a file, None when there is none."""
     with suppress(FileNotFoundError, NotADirectoryError), _open_regular(path) as file:
-        return hash_stream(file)
+        return hash_stream(file, md5=md5)
     return None
 
 
@@ -375,7 +375,7 @@ def _link(path: Path, name: Path, hashes: Hashes) -> None:
     try:
         os.link(path, name)
     except FileExistsError:
-        if path.samefile(name) or _hashed(name) == hashes:
+        if path.samefile(name) or _hashed(name, md5=False) == hashes:
             return
     except OSError as error:
         if error.errno not in _NO_LINKS:

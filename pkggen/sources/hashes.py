@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from pkggen.errors import InputError, VerificationError
@@ -63,8 +63,9 @@ class Sri:
 class Hashes:
     """What is computed of each file in one pass."""
 
-    md5: str
-    """32 lower-case hexadecimal digits; for comparison with old records only."""
+    md5: str | None = field(compare=False)
+    """32 lower-case hexadecimal digits; for comparison with old records only. None when none of
+    them was to be compared with, because it takes as long as the two others."""
     sha256: str
     """64 lower-case hexadecimal digits."""
     sha512: str
@@ -74,7 +75,10 @@ class Hashes:
 
     def digest(self, kind: str) -> str:
         """Return the digits of one kind: `md5`, `sha256` or `sha512`."""
-        return {"md5": self.md5, "sha256": self.sha256, "sha512": self.sha512}[kind]
+        found = {"md5": self.md5, "sha256": self.sha256, "sha512": self.sha512}[kind]
+        if found is None:
+            raise ValueError(f"the {kind} was not computed")
+        return found
 
     @property
     def sri(self) -> Sri:
@@ -106,11 +110,14 @@ class Hashes:
 class Hasher:
     """Computes `Hashes` of bytes that come in pieces."""
 
-    def __init__(self) -> None:
-        """Start with nothing."""
-        self._hashes = {
-            kind: hashlib.new(kind, usedforsecurity=False) for kind in ("md5", "sha256", "sha512")
-        }
+    def __init__(self, *, md5: bool = True) -> None:
+        """Start with nothing.
+
+        Args:
+            md5: Whether it is computed, too.
+        """
+        kinds = ("sha256", "sha512", *(("md5",) if md5 else ()))
+        self._hashes = {kind: hashlib.new(kind, usedforsecurity=False) for kind in kinds}
         self._size = 0
 
     def update(self, data: bytes) -> None:
@@ -122,12 +129,22 @@ class Hasher:
     def hashes(self) -> Hashes:
         """Return the hashes of everything so far."""
         digits = {kind: one.hexdigest() for kind, one in self._hashes.items()}
-        return Hashes(**digits, size=self._size)
+        return Hashes(
+            md5=digits.get("md5"),
+            sha256=digits["sha256"],
+            sha512=digits["sha512"],
+            size=self._size,
+        )
 
 
-def hash_stream(stream: BinaryIO) -> Hashes:
-    """Return the hashes of what is left of a stream, without holding it in memory."""
-    hasher = Hasher()
+def hash_stream(stream: BinaryIO, *, md5: bool = True) -> Hashes:
+    """Return the hashes of what is left of a stream, without holding it in memory.
+
+    Args:
+        stream: Bytes.
+        md5: Whether it is computed, too.
+    """
+    hasher = Hasher(md5=md5)
     while data := stream.read(CHUNK_BYTES):
         hasher.update(data)
     return hasher.hashes()

@@ -117,10 +117,11 @@ class _Handler(BaseHTTPRequestHandler):
                 server.at_once -= 1
 
     def _data(self) -> bytes | None:
+        path = self.path.partition("?")[0]
         if self.server.directory is not None:
-            place = self.server.directory / self.path.lstrip("/")
+            place = self.server.directory / path.lstrip("/")
             return place.read_bytes() if place.is_file() else None
-        return self.server.files.get(self.path)
+        return self.server.files.get(path)
 
     def _answer(self, fault: Fault) -> None:
         data = fault.body if fault.body is not None else self._data()

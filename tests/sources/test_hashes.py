@@ -68,3 +68,11 @@ def test_each_mismatch_is_told() -> None:
         f"https://x: the md5 is {hashes.md5}, recorded is {'0' * 32}",
         f"https://x: the sha256 is {hashes.sha256}, recorded is {'1' * 64}",
     ]
+
+
+def test_md5_is_left_out_unless_it_is_asked_for() -> None:
+    whole, quick = hash_stream(io.BytesIO(b"x")), hash_stream(io.BytesIO(b"x"), md5=False)
+    assert (quick.sha256, quick.sha512, quick.size) == (whole.sha256, whole.sha512, 1)
+    assert quick.md5 is None
+    with pytest.raises(ValueError, match="md5 was not computed"):
+        quick.digest("md5")

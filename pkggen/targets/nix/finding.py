@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from pkggen.errors import printable
+from pkggen.recipe.finding import Breach
 from pkggen.targets.nix import names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from pkggen.recipe.finding import Entry
 
 _RULES_OF: Final[Mapping[str, str]] = {
     "NixOS/nixpkgs-vet": (
@@ -46,40 +47,12 @@ RULES: Final[Mapping[str, str]] = {
 """Names of the rules and who made them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """What lies at a path."""
+class Finding(Breach):
+    """A breach of a rule of nixpkgs."""
 
-    data: bytes | None = None
-    """Content of a text; None for whatever else, which no rule reads."""
-    executable: bool = False
-    """Whether its owner may execute it."""
-    link: str | None = None
-    """Target of a symbolic link."""
+    __slots__ = ()
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """A breach of a rule."""
-
-    path: PurePosixPath
-    """The file, relative to the directory that was looked at."""
-    line: int = 1
-    """From 1."""
-    column: int = 1
-    """From 1, in characters."""
-    rule: str
-    """A key of `RULES`."""
-    message: str
-    """What is wrong, in one sentence without a final full stop."""
-
-    def key(self) -> tuple[PurePosixPath, int, int, str]:
-        """Return what findings are sorted by."""
-        return self.path, self.line, self.column, self.rule
-
-    def __str__(self) -> str:
-        text = f"{self.path}:{self.line}:{self.column} {self.rule} {self.message}"
-        return printable(f"{text} ({RULES[self.rule]})".replace("\n", " "))
+    sources = RULES
 
 
 def package_of(path: PurePosixPath) -> PurePosixPath | None:

@@ -13,15 +13,9 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from pkggen.errors import InputError
+from pkggen.recipe.finding import Entry
 from pkggen.targets.nix import names
-from pkggen.targets.nix.finding import (
-    Entry,
-    Finding,
-    exists,
-    is_carried,
-    package_of,
-    resolved_in,
-)
+from pkggen.targets.nix.finding import Finding, exists, is_carried, package_of, resolved_in
 from pkggen.targets.nix.lint_text import MAX_LINE, File
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from pkggen.errors import InputError, Place
 from pkggen.targets.nix import names
-from pkggen.targets.nix.finding import Entry, Finding, exists, package_of, resolved_in
+from pkggen.targets.nix.finding import Finding, exists, package_of, resolved_in
 from pkggen.targets.nix.lint_package import Package
 from pkggen.targets.nix.syntax import (
     Kind,
@@ -25,6 +25,8 @@ from pkggen.targets.nix.syntax import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import PurePosixPath
+
+    from pkggen.recipe.finding import Entry
 
 _IN_TEXT: Final = {
     "final-newline": (r"(?<!\n)\Z|\n\n\Z", "the file must end with exactly one newline"),

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pkggen.errors import InputError
-from pkggen.targets.nix.finding import RULES, Entry, Finding
+from pkggen.recipe.finding import Entry
+from pkggen.targets.nix.finding import RULES, Finding
 from pkggen.targets.nix.lint import entries, is_checkout, lint, subject_faults
 from pkggen.targets.nix.render import flake_tree, image_tree
 from pkggen.tree import TextFile, Tree

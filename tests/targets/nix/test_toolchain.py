@@ -13,8 +13,8 @@ import pytest
 
 from pkggen.cli import main
 from pkggen.errors import Faults, InputError
+from pkggen.recipe.finding import Entry
 from pkggen.record.model import SystemPackage
-from pkggen.targets.nix.finding import Entry
 from pkggen.targets.nix.lint import lint
 from pkggen.targets.nix.toolchain import Deb, choose, read_index, toolchain_file
 from pkggen.tree import is_sealed

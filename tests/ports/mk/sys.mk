@@ -1,0 +1,2 @@
+# The stand-in for bsd.port.mk brings everything that it needs.
+.SHELL: name=sh path=/bin/sh
