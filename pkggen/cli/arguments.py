@@ -348,7 +348,13 @@ def _lint(parser: argparse.ArgumentParser) -> None:
         "`pkggen freebsd` wrote, or in a checkout of the ports tree the ports that pkggen made.",
     )
     freebsd.add_argument("directory", metavar="DIR", help="holds CATEGORY/NAME")
-    for target in (nix, freebsd):
+    deb = targets.add_parser(
+        "deb",
+        help="Debian's rules, by lintian",
+        description="Let lintian check source and binary packages; its errors and warnings count.",
+    )
+    deb.add_argument("directory", metavar="DIR", help="holds .dsc and .deb files")
+    for target in (nix, freebsd, deb):
         target.add_argument("--json", action="store_true", help="print findings as JSON")
 
 

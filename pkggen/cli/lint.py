@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from pkggen import process
 from pkggen.cli.talk import talk
+from pkggen.errors import InputError
 from pkggen.recipe.finding import Breach
 from pkggen.targets.freebsd import lint as freebsd
 from pkggen.targets.nix import lint as nix
@@ -29,7 +30,19 @@ FOUND_BREACHES: Final = 1
 _FILES_AT_A_TIME: Final = 50
 _PARSE_SECONDS: Final = 60
 _INSTALL: Final = "install Nix: the package is called nix-bin in Debian"
+_LINTIAN_SECONDS: Final = 3600
+_TAG: Final = re.compile(r"[EW]: (?P<name>[^:]+): (?P<tag>[a-z0-9-]+)(?P<context>.*)")
 _FAULT: Final = re.compile(r"error: (?P<message>[^\n]+)(?s:.*?):(?P<line>\d+):(?P<column>\d+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tag(Breach):
+    """What lintian found."""
+
+    @property
+    def source(self) -> str:
+        """Who made the rule."""
+        return f"lintian, https://lintian.debian.org/tags/{self.rule}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +94,35 @@ def _freebsd(root: Path) -> _Checked:
     return _Checked(findings=freebsd.lint(root))
 
 
+def _deb(root: Path) -> _Checked:
+    packages = sorted(path for path in root.glob("*") if path.suffix in {".dsc", ".deb"})
+    if not packages:
+        raise InputError(
+            "holds no .dsc and no .deb", where=str(root), hint="name what `pkggen deb` wrote into"
+        )
+    return _Checked(
+        findings=tuple(
+            sorted((tag for package in packages for tag in _lintian(package)), key=Breach.key)
+        )
+    )
+
+
+def _lintian(package: Path) -> Iterator[_Tag]:
+    """Yield lintian's errors and warnings; what it calls informational or pedantic is no breach."""
+    said = process.run(
+        ("lintian", "--allow-root", "--fail-on", "none", "--tag-display-limit", "0", str(package)),
+        environment={**process.inherited("PATH", "HOME"), "LC_ALL": "C.UTF-8"},
+        timeout=_LINTIAN_SECONDS,
+        install="install lintian, Debian's own linter",
+    )
+    for line in said.decode(errors="replace").splitlines():
+        found = _TAG.fullmatch(line)
+        if found is not None:
+            message = found["context"] or found["name"]
+            name = PurePosixPath(package.name)
+            yield _Tag(path=name, rule=found["tag"], message=message.strip())
+
+
 def _unparsed(root: Path, files: Mapping[PurePosixPath, Entry]) -> Iterator[Finding]:
     """Yield what Nix cannot parse; files are tried one by one only where many fail together."""
     paths = [
@@ -116,4 +158,8 @@ def _finding(path: PurePosixPath, said: str) -> Finding:
     return Finding(path=path, line=line, column=column, rule="nix-parse", message=message)
 
 
-_TARGETS: Final[Mapping[str, Callable[[Path], _Checked]]] = {"freebsd": _freebsd, "nix": _nix}
+_TARGETS: Final[Mapping[str, Callable[[Path], _Checked]]] = {
+    "deb": _deb,
+    "freebsd": _freebsd,
+    "nix": _nix,
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from typing import TYPE_CHECKING, Final
@@ -159,6 +160,45 @@ def test_of_a_checkout_only_our_packages_are_checked(
 def test_what_is_no_directory_of_packages(run: Run) -> None:
     for directory in (run.here, "missing"):
         assert "there is no pkgs/by-name in it" in run("lint", "nix", directory, code=3).err
+
+
+def test_debian_packages_are_checked_by_lintian(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run.here / "pkggen.yaml").write_text("maintainer: {name: J D, email: j@example.org}\n")
+    run("deb", EXAMPLE, "-o", "made")
+    (dsc,) = (run.here / "made").glob("*.dsc")
+    tools = run.here / "tools"
+    tools.mkdir()
+    (tools / "lintian").write_text(
+        '#!/bin/sh\nfor last; do :; done\n[ "${last##*/}" = "$WANTED" ] || exit 2\n'
+        "printf '%s\\n' 'E: x source: bad-thing [debian/x:1]' 'W: x: odd' 'I: x: fine' 'P: x: so'\n"
+    )
+    (tools / "lintian").chmod(0o755)
+    script = (tools / "lintian").read_text().replace("$WANTED", dsc.name)
+    (tools / "lintian").write_text(script)
+    monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
+    lines = run("lint", "deb", "made", code=1).out.splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        [f"{dsc.name}:1:1", "bad-thing"],
+        [f"{dsc.name}:1:1", "odd"],
+    ]
+    assert "[debian/x:1] (lintian, https://lintian.debian.org/tags/bad-thing)" in lines[0]
+    assert "holds no .dsc and no .deb" in run("lint", "deb", "tools", code=3).err
+    monkeypatch.setenv("PATH", str(run.here))
+    assert "lintian is not installed" in run("lint", "deb", "made", code=6).err
+
+
+@pytest.mark.slow
+def test_the_real_lintian(run: Run) -> None:
+    if shutil.which("lintian") is None:
+        pytest.skip("NOTHING LINTED: install lintian")
+    (run.here / "pkggen.yaml").write_text("maintainer: {name: J D, email: j@example.org}\n")
+    run("deb", EXAMPLE, "-o", "made")
+    assert run("lint", "deb", "made").out == ""
+    overlay = run.here / "overlay/hello-unikernel/debian"
+    overlay.mkdir(parents=True)
+    (overlay / "rules").write_text("#!/usr/bin/make -f\nall:\n")
+    run("deb", EXAMPLE, "-o", "bad", "--overlay", "overlay")
+    assert "debian-rules-missing-required-target" in run("lint", "deb", "bad", code=1).out
 
 
 @pytest.mark.parametrize("argv", [("lint",), ("lint", "ports", "."), ("lint", "nix")])
