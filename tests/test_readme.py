@@ -100,6 +100,7 @@ def tour(tmp_path_factory: pytest.TempPathFactory) -> Tour:
     )
 
 
+@pytest.mark.slow
 def test_the_first_command_builds_the_example(tour: Tour) -> None:
     first, *rest = tour.out
     assert first == "make example"
@@ -116,6 +117,7 @@ def test_the_first_command_builds_the_example(tour: Tour) -> None:
     assert result.resolve().is_relative_to(tour.place / "build/nix/store")
 
 
+@pytest.mark.slow
 def test_the_tour_shows_what_it_promises(tour: Tour) -> None:
     sha256 = hashlib.sha256((tour.place / "examples/hello/record/bin/hello.hvt").read_bytes())
     assert sha256.hexdigest() in tour.out["pkggen show examples/hello/record"]
@@ -130,6 +132,7 @@ def test_the_tour_shows_what_it_promises(tour: Tour) -> None:
     assert tour.out["pkggen lint nix nix"] == ""
 
 
+@pytest.mark.slow
 def test_ports_are_as_their_page_says(tour: Tour) -> None:
     for overlay in ("ports", "freebsd"):
         lint = f"\npkggen lint freebsd {overlay}"
@@ -146,6 +149,7 @@ def test_ports_are_as_their_page_says(tour: Tour) -> None:
         assert re.search(rf"#   {name}: [^#]*\(default: {default}\b", script.read_text()), variable
 
 
+@pytest.mark.slow
 def test_the_catalogue_is_as_its_page_says(tour: Tour) -> None:
     flake = (tour.place / "catalogue/flake.nix").read_text()
     page = (REPOSITORY / "docs/catalogue.md").read_text(encoding="utf-8")
@@ -157,6 +161,7 @@ def test_the_catalogue_is_as_its_page_says(tour: Tour) -> None:
     assert {line.split()[0] for line in lines} == {"unchanged"}
 
 
+@pytest.mark.slow
 def test_the_apt_repository_is_as_its_page_says(tour: Tour) -> None:
     assert tour.out["pkggen apt list repository"] == "stable  greet 1.0-1 all\n"
     page = (REPOSITORY / "docs/apt.md").read_text(encoding="utf-8")
@@ -164,6 +169,7 @@ def test_the_apt_repository_is_as_its_page_says(tour: Tour) -> None:
         assert (tour.place / name).exists(), name
 
 
+@pytest.mark.slow
 def test_the_yaml_is_accepted_and_used(tour: Tour) -> None:
     text = blocks("yaml")[0]
     overrides = read_overrides(text.encode(), "README.md")

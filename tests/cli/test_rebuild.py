@@ -73,6 +73,7 @@ def test_the_example_reaches_its_hash(run: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "p").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shell", ["dash", "busybox sh", "bash --posix"])
 def test_what_is_prepared_runs_by_hand(run: Run, shell: str, tmp_path: Path) -> None:
     if shutil.which(shell.partition(" ")[0]) is None:
@@ -180,6 +181,7 @@ def test_sources_that_are_nowhere(run: Run, tmp_path: Path) -> None:
     assert "hello-unikernel" in said
 
 
+@pytest.mark.slow
 def test_a_killed_rebuild_goes_on(run: Run, tmp_path: Path) -> None:
     need_tools()
     gate = tmp_path / "gate"
@@ -221,6 +223,7 @@ def test_a_killed_rebuild_goes_on(run: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "p").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_no_process(run: Run, tmp_path: Path) -> None:
     need_tools()
     made = make(

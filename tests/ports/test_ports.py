@@ -137,6 +137,7 @@ def test_an_image_that_changes_after_the_checksum_is_not_installed(image_port: B
     assert not (image_port.stage / "share/mirage").exists()
 
 
+@pytest.mark.slow
 def test_fetch_from_a_file_and_from_a_server(image_port: Built, server: FileServer) -> None:
     (file,) = image_port.distdir.rglob("hello.hvt")
     kept = image_port.base / "kept"
@@ -252,6 +253,7 @@ def test_a_rebuild_that_differs_is_not_installed(run: Run, tmp_path: Path, prefi
     assert not built.stage.exists()
 
 
+@pytest.mark.slow
 def test_every_kind_of_source(tmp_path: Path, prefix: Path, server: FileServer) -> None:
     need_stand_in()
     need_tools()

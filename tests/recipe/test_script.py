@@ -185,6 +185,7 @@ def opams_answer(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[s
     return home, {name: (home / name).read_bytes() for name in contents}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("awk", AWKS)
 def test_substitution_does_what_opam_does(
     awk: str, opams_answer: tuple[Path, dict[str, bytes]]
@@ -200,6 +201,7 @@ def test_substitution_does_what_opam_does(
     assert different == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("awk", AWKS)
 def test_an_unknown_variable_stops_the_build(awk: str, tmp_path: Path) -> None:
     for n, unknown in enumerate(("nope", "p:nope", "_:nope", "nope?a:b")):

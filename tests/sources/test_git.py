@@ -145,6 +145,7 @@ def test_commit_without_files(repo: Repo, out: Path) -> None:
     assert list(members(tree)) == [""]
 
 
+@pytest.mark.slow
 def test_large_file_is_not_held_in_memory(repo: Repo, out: Path) -> None:
     size = 64 * 1024 * 1024
     repo.git("config", "core.bigFileThreshold", "1m")

@@ -271,6 +271,7 @@ def test_a_real_record_of_a_local_checkout(records: Path) -> None:
         collect_sources(read_switch(file.read_bytes(), file.name))
 
 
+@pytest.mark.slow
 def test_many_sources_are_named_in_linear_time() -> None:
     many = [Package(f"p{i}", f"https://a.bc/{i}.tar", (f"sha256={i:064x}",)) for i in range(10_000)]
     switch = export(*many)

@@ -82,6 +82,7 @@ def check(killed: Path, files: list[Path], whole: set[str]) -> None:
     assert {name for name in inodes(killed) if ".generations" not in name} == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [20, 60])
 def test_killed_early_and_late(started: Path, files: list[Path], tmp_path: Path, at: int) -> None:
     done = copy_of(started, tmp_path / "done")

@@ -126,6 +126,7 @@ def test_builds_do_not_see_the_network(sandboxed_nix: Nix, tmp_path: Path) -> No
     assert error.count("eth") + error.count("ens") == 0
 
 
+@pytest.mark.slow
 def test_one_switch_serves_two_unikernels(
     nix: Nix, hello: Made, built: Packaged, tmp_path: Path
 ) -> None:
@@ -146,6 +147,7 @@ def test_one_switch_serves_two_unikernels(
     nix.build(other.expression())
 
 
+@pytest.mark.slow
 def test_another_compiler_is_reported(nix: Nix, built: Packaged, other_compiler: Path) -> None:
     output = nix.build(built.expression(compiler=other_compiler))
     got = sha256_of(image_in(output))
@@ -186,6 +188,7 @@ def test_scripts_know_the_hashes_too(nix: Nix, built: Packaged) -> None:
     assert "does not have the sha256" in nix.build(other.expression(), status=100)
 
 
+@pytest.mark.slow
 def test_the_fixed_output_variant(nix: Nix, built: Packaged, other_compiler: Path) -> None:
     wanted = "rebuild.override { fixedOutput = true; }"
     output = nix.build(built.expression(wanted))
@@ -212,6 +215,7 @@ def test_only_nixpkgs_own_variables_reach_the_steps(nix: Nix, tmp_path: Path) ->
     assert image_in(nix.build(package.expression())).read_bytes() == b"1\n"
 
 
+@pytest.mark.slow
 def test_several_jobs_are_another_build(nix: Nix, built: Packaged) -> None:
     output = nix.build(built.expression("rebuild.override { buildJobs = 2; }"))
     assert sha256_of(image_in(output)) == IMAGE_SHA256
@@ -393,6 +397,7 @@ def test_every_kind_of_source(request: pytest.FixtureRequest, which: str, tmp_pa
     assert [len(one) for one in deps["switch"]] == [4, 3, 1, 3, 3, 3]
 
 
+@pytest.mark.slow
 def test_a_directory_instead_of_an_archive_is_refused(nix: Nix, built: Packaged) -> None:
     deps = built.directory / "deps.json"
     text = deps.read_text().replace("pkggen.test/releases/greeting-0.1", "pkggen.test/d")
