@@ -10,6 +10,7 @@ Sources: gpg(1); GnuPG `doc/DETAILS` (the colon listings and status lines).
 from __future__ import annotations
 
 import tempfile
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 _SECONDS: Final = 120
+_TICK: Final = 0.02
 _INSTALL: Final = "install gpg: the package is called gnupg in Debian, FreeBSD and nixpkgs"
 _UNUSABLE: Final = frozenset("eidnr")  # expired, invalid, disabled, not valid, revoked
 _FOR_THE_USERS_KEYRING: Final = (
@@ -159,6 +161,9 @@ class Keyring:
         Raises:
             ToolError: gpg failed.
         """
+        # gpg lets its clock run when it is told the current second (`common/gettime.c`).
+        while int(time.time()) == seconds:
+            time.sleep(_TICK)
         options = (
             *("--faked-system-time", f"{seconds}!", "--local-user", f"{key.signer}!"),
             *("--digest-algo", "SHA512", "--armor", "--output", "-"),
