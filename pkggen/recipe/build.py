@@ -13,8 +13,10 @@ from pkggen.recipe.licences import image_licences
 from pkggen.recipe.linked import linked_parts
 from pkggen.recipe.model import ImageRecipe, Provenance, ToolRecipe, Version
 from pkggen.recipe.overrides import OVERRIDES_FILE, PACKAGE_NAME, web_url
+from pkggen.recipe.tool_reader import described_tool
 from pkggen.recipe.versions import release_of
 from pkggen.record.assemble import no_image_reason
+from pkggen.record.binary_package import read_package, recorded_package
 from pkggen.record.model import SWITCH_FILE
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from pkggen.opam.package import OpamPackage
     from pkggen.recipe.model import AnyRecipe, Licences, Maintainer
     from pkggen.recipe.overrides import Overrides, PackageOverrides
+    from pkggen.recipe.tool import Tool
+    from pkggen.record.binary_package import BinaryPackage
     from pkggen.record.model import Artifact, Record, Solo5Image
     from pkggen.sources.model import Use
 
@@ -72,11 +76,12 @@ def package_recipe(
     if record.image is not None:
         return image_recipe(record, overrides, by_sources)
     builder = _Builder(record, overrides, by_sources)
-    payload = builder.tried(lambda: _files(record))
+    tool = builder.tried(lambda: described_tool(str(record.switch.root.name)))
+    payload = builder.tried(lambda: _payload(record, tool))
     common = builder.common()
     if payload is None or common is None:
         raise builder.error()
-    return ToolRecipe(payload=payload, machine=_machine(record), **common)
+    return ToolRecipe(machine=_machine(record), tool=tool, **payload, **common)
 
 
 def past_version(record: Record, overrides: Overrides) -> tuple[Version, Provenance]:
@@ -163,6 +168,23 @@ def _image(record: Record) -> tuple[Artifact, Solo5Image]:
             "holds it",
         )
     return record.image, record.solo5
+
+
+class _Payload(TypedDict):
+    """The fields of a `ToolRecipe` about what is installed."""
+
+    payload: tuple[Artifact, ...]
+    package: BinaryPackage | None
+
+
+def _payload(record: Record, tool: Tool | None) -> _Payload:
+    if tool is not None and tool.build is not None:
+        return _Payload(payload=(), package=None)
+    archive = recorded_package(record)
+    if archive is None:
+        return _Payload(payload=_files(record), package=None)
+    package = read_package(archive)
+    return _Payload(payload=package.files, package=package)
 
 
 def _files(record: Record) -> tuple[Artifact, ...]:
