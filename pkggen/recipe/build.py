@@ -76,7 +76,8 @@ def package_recipe(
     if record.image is not None:
         return image_recipe(record, overrides, by_sources)
     builder = _Builder(record, overrides, by_sources)
-    tool = builder.tried(lambda: described_tool(str(record.switch.root.name)))
+    tool = builder.tried(lambda: described_tool(record.switch.root.name))
+    builder.summary = None if tool is None else tool.packages[0].summary
     payload = builder.tried(lambda: _payload(record, tool))
     common = builder.common()
     if payload is None or common is None:
@@ -122,6 +123,8 @@ class _Builder:
         self.stated = overrides.of(record.job)
         self.by_sources = by_sources
         self.faults: list[PkggenError] = []
+        self.summary: str | None = None
+        """What the description of a tool says of it in one line."""
 
     def tried(self, read: Callable[[], T]) -> T | None:
         try:
@@ -144,7 +147,7 @@ class _Builder:
             licences = self.tried(
                 lambda: stated.licence or _licences(record, stated, self.by_sources)
             )
-            line = self.tried(lambda: _description(record, root, name or "", stated))
+            line = self.tried(lambda: _description(record, root, name or "", stated, self.summary))
         if not (built and name and root and licences and line):
             return None
         return _Common(
@@ -234,9 +237,11 @@ def _licences(
     return image_licences(parts, dict(stated.licences), record.job)
 
 
-def _description(record: Record, root: OpamPackage, name: str, stated: PackageOverrides) -> str:
-    if stated.description is not None:
-        text = stated.description
+def _description(
+    record: Record, root: OpamPackage, name: str, stated: PackageOverrides, summary: str | None
+) -> str:
+    if stated.description is not None or summary is not None:
+        text = stated.description or summary or ""
     elif not root.synopsis or _GENERATED_SYNOPSIS.fullmatch(root.synopsis):
         text = "MirageOS unikernel" + (f" for Solo5 {record.solo5.target}" if record.solo5 else "")
     else:

@@ -23,6 +23,8 @@ System: TypeAlias = Literal["linux", "freebsd"]
 SYSTEMS: Final[tuple[System, ...]] = ("linux", "freebsd")
 PLACES: Final = (*("bin", "sbin", "lib", "libexec", "include", "share", "man", "doc", "etc"),)
 """First part of the path of a file, in the layout of an opam prefix."""
+PROGRAMS: Final = ("bin", "sbin")
+"""Those of them where a build installs programs."""
 DIRECTORIES: Final = ("prefix", "bin", "sbin", "libexec", "etc", "state", "run")
 """Holes for directories of a system, absolute."""
 BUILD_HOLES: Final = ("make", "jobs", "cc", "stage")
@@ -236,8 +238,8 @@ class Tool:
     build: Build | None
     """How it is built natively; None if by the rebuild plan, or taken as recorded."""
     packages: tuple[BinaryPackage, ...]
-    """Packages, at least one; the first has what belongs to none in particular: users, directories,
-    services, and files that no pattern matches."""
+    """Packages, at least one; the first has what belongs to none in particular: users, directories
+    and services. One without suffix if it is not built natively."""
     users: tuple[User, ...]
     """Users."""
     directories: tuple[Directory, ...]
@@ -246,25 +248,40 @@ class Tool:
     """Services, each after those that it needs."""
     omit: tuple[str, ...]
     """Patterns of recorded paths that are not packaged."""
+    nixos_name: str | None
+    """Name of its package in nixpkgs, if its own is taken there."""
     notes: str
     """What an operator has to know; plain text, may be empty."""
 
-    def target_of(self, path: PurePosixPath) -> tuple[BinaryPackage, PurePosixPath] | None:
-        """Return package and path of a file of the prefix; None if it is not packaged.
+    def place_of(self, path: PurePosixPath) -> PurePosixPath | None:
+        """Return where a recorded file of the prefix goes; None if it is not packaged.
 
         A file that is already where a pattern would put it, as in upstream's own package, stays
-        there.
+        there, and so does one that no pattern matches.
         """
         if any(matches(path, pattern) for pattern in self.omit):
             return None
         for package in self.packages:
             for pattern, directory in package.files:
-                moved = directory / path.name
                 if matches(path, pattern):
-                    return package, _moved(path, pattern, directory)
-                if path == moved and fnmatchcase(path.name, PurePosixPath(pattern).name):
-                    return package, path
-        return self.packages[0], path
+                    skipped = len(PurePosixPath(pattern).parts) - 1
+                    return directory.joinpath(*path.parts[skipped:])
+        return path
+
+
+def prefix_path(tool: Tool | None, place: PurePosixPath) -> PurePosixPath | None:
+    """Return where a program of upstream's own package was in the prefix; None if it is none.
+
+    Args:
+        tool: What is known about it.
+        place: Path in the package, in the layout of a prefix, e.g. `libexec/albatross/albatrossd`.
+    """
+    for package in () if tool is None else tool.packages:
+        for pattern, directory in package.files:
+            origin = PurePosixPath(pattern)
+            if origin.parts[0] in PROGRAMS and matches(place, str(directory / origin.name)):
+                return origin.parent / place.name
+    return place if place.parts[0] in PROGRAMS else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,6 +313,10 @@ class Layout:
         directory = getattr(self, first, f"{self.prefix}/{first}")
         return "/".join((directory, *rest))
 
+    def arguments(self, daemon: Daemon) -> tuple[str, ...]:
+        """Return the arguments of a service, with variables."""
+        return tuple(map(self.filled, daemon.arguments))
+
 
 def matches(path: PurePosixPath, pattern: str) -> bool:
     """Tell whether a path, or a directory that it is in, matches; `*` matches no slash."""
@@ -320,8 +341,3 @@ def fill(text: str, values: Mapping[str, str]) -> str:
         return values[hole[1]]
 
     return HOLE.sub(value, text)
-
-
-def _moved(path: PurePosixPath, pattern: str, directory: PurePosixPath) -> PurePosixPath:
-    """Return the path below the directory: what the last part of the pattern matched, and on."""
-    return directory / PurePosixPath(*path.parts[len(PurePosixPath(pattern).parts) - 1 :])

@@ -102,11 +102,14 @@ class _Reader(Reader):
     """Turns the nodes of a description into a `Tool`; what is faulty gets any value."""
 
     def tool(self, root: Node, name: str) -> Tool:
-        keys = ("build", "packages", "users", "directories", "services", "omit", "notes")
+        keys = ("build", "packages", "users", "directories", "services", "omit", "notes", "nixos")
         fields = self.mapping(root, keys)
         packages = self.each(fields, "packages", self._package)
+        build = self._build(fields["build"]) if "build" in fields else None
         if not packages:
             self.fault(root, "a tool needs packages")
+        if build is None and [package.suffix for package in packages] != [""]:
+            self.fault(root, "what is taken as recorded is one package, without suffix")
         users = self.each(fields, "users", self._user)
         named = {"root", *(user.name for user in users)}
         directories = self.each(fields, "directories", lambda node: self._directory(node, named))
@@ -115,12 +118,13 @@ class _Reader(Reader):
             daemons.append(self._daemon(node, named, {daemon.name for daemon in daemons}))
         return Tool(
             name=name,
-            build=self._build(fields["build"]) if "build" in fields else None,
+            build=build,
             packages=packages,
             users=users,
             directories=directories,
             daemons=tuple(daemons),
             omit=self.texts(fields.get("omit"), _pattern),
+            nixos_name=self.value(fields.get("nixos"), _of(_NAME, "an attribute of nixpkgs")),
             notes=self.value(fields.get("notes"), str.strip) or "",
         )
 

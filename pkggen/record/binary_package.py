@@ -92,11 +92,16 @@ class PackedContent:
             yield copy
 
 
+def is_package(path: PurePosixPath) -> bool:
+    """Tell whether a recorded path is that of a binary package."""
+    return path.parts[0] == "bin" and path.suffix in _SUFFIXES
+
+
 def recorded_package(record: Record) -> Artifact | None:
     """Return the binary package of a record whose only program it is."""
     programs = [file for file in record.artifacts if file.path.parts[0] == "bin"]
     (only,) = programs if len(programs) == 1 else (None,)
-    return only if only is not None and only.path.suffix in _SUFFIXES else None
+    return only if only is not None and is_package(only.path) else None
 
 
 def read_package(archive: Artifact) -> BinaryPackage:

@@ -42,9 +42,9 @@ def test_every_description_is_read(name: str) -> None:
     programs = [path for package in tool.packages for _, path in package.files]
     assert programs
     for daemon in tool.daemons:
-        found = tool.target_of(daemon.program)
-        assert found is not None
-        assert found[1] == daemon.program, "upstream's own package has it there"
+        assert tool.place_of(daemon.program) == daemon.program, (
+            "upstream's own package has it there"
+        )
         assert any(
             pattern.endswith((daemon.program.name, "*"))
             for package in tool.packages
@@ -72,8 +72,8 @@ def test_files_go_where_their_pattern_says() -> None:
     tool = read_tool((PACKAGE + "omit: [bin/z]\n").encode(), "x", "x.yaml")
 
     def target(path: str) -> str | None:
-        found = tool.target_of(PurePosixPath(path))
-        return None if found is None else str(found[1])
+        found = tool.place_of(PurePosixPath(path))
+        return None if found is None else str(found)
 
     assert target("bin/x") == "libexec/x/x"
     assert target("libexec/x/x") == "libexec/x/x", "upstream's own package has it there"
@@ -88,6 +88,7 @@ def test_files_go_where_their_pattern_says() -> None:
     [
         ("", 0, "it is empty"),
         ("users: []\n", 1, "a tool needs packages"),
+        (PACKAGE.replace('suffix: ""', "suffix: -a"), 1, "is one package, without suffix"),
         (PACKAGE + "sevices: []\n", 2, "unknown key 'sevices'"),
         (PACKAGE.replace("bin/x:", "../x:"), 1, "'../x' is no pattern of relative paths"),
         (PACKAGE.replace("bin/x:", "srv/x:"), 1, "'srv/x' does not begin with one of"),
