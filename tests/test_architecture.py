@@ -40,6 +40,7 @@ ALLOWED: Final = {
         "targets",
         "recipe.model",
         "recipe.overrides",
+        "ar",
         "compression",
         "templating",
         "process",
