@@ -77,7 +77,7 @@ def package_recipe(
         return image_recipe(record, overrides, by_sources)
     builder = _Builder(record, overrides, by_sources)
     tool = builder.tried(lambda: described_tool(record.switch.root.name))
-    builder.summary = None if tool is None else tool.packages[0].summary
+    builder.summary = None if tool is None else tool.summary
     payload = builder.tried(lambda: _payload(record, tool))
     common = builder.common()
     if payload is None or common is None:

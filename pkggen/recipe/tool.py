@@ -235,6 +235,8 @@ class Tool:
 
     name: str
     """Name of its root package in opam."""
+    summary: str
+    """One line about all of it."""
     build: Build | None
     """How it is built natively; None if by the rebuild plan, or taken as recorded."""
     packages: tuple[BinaryPackage, ...]

@@ -102,7 +102,17 @@ class _Reader(Reader):
     """Turns the nodes of a description into a `Tool`; what is faulty gets any value."""
 
     def tool(self, root: Node, name: str) -> Tool:
-        keys = ("build", "packages", "users", "directories", "services", "omit", "notes", "nixos")
+        keys = (
+            "summary",
+            "build",
+            "packages",
+            "users",
+            "directories",
+            "services",
+            "omit",
+            "notes",
+            "nixos",
+        )
         fields = self.mapping(root, keys)
         packages = self.each(fields, "packages", self._package)
         build = self._build(fields["build"]) if "build" in fields else None
@@ -116,8 +126,10 @@ class _Reader(Reader):
         daemons: list[Daemon] = []
         for node in self.elements(fields.get("services")):
             daemons.append(self._daemon(node, named, {daemon.name for daemon in daemons}))
+        summary = self.value(fields.get("summary"), _summary)
         return Tool(
             name=name,
+            summary=summary or next((package.summary for package in packages), ""),
             build=build,
             packages=packages,
             users=users,

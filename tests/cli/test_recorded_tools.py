@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pkggen.cli import deb
+from pkggen.cli import deb, freebsd
 from pkggen.recipe.distfiles import Distfile, carried_distfile
 from pkggen.record.assemble import assemble
 from pkggen.record.directory import read_directory
@@ -119,6 +119,45 @@ def test_a_nix_package_of_the_programs(tool: str, run: Run) -> None:
     assert '"$out/bin/opam"' not in text
 
 
+@pytest.fixture
+def on_freebsd(tool: str, run: Run) -> str:
+    """Save the record as if it had been made on FreeBSD."""
+    orb = run.here / tool
+    environment = (orb / "build-environment").read_text()
+    for name, value in (("OS_FAMILY", "bsd"), ("OS_DISTRIBUTION", "freebsd"), ("OS", "freebsd")):
+        environment = re.sub(rf"^{name}=.*", f"{name}={value}", environment, flags=re.MULTILINE)
+    (orb / "build-environment").write_text(environment)
+    (orb / "system-packages").write_text("gmp-6.3.0\n")
+    run("record", orb, *STARTED, "-o", "freebsd")
+    return tool
+
+
+def test_a_port_of_the_programs(on_freebsd: str, run: Run) -> None:
+    origins = run.here / "origins"
+    origins.write_text('{"name": "libnl", "origin": "net/libnl"}\n')
+    run("freebsd", "freebsd", "--overlay", "ports", "--distdir", "dist", "--origins", origins)
+    run("lint", "freebsd", "ports")
+    makefile = (run.here / "ports/sysutils" / on_freebsd / "Makefile").read_text()
+    for program in set(PROGRAMS[on_freebsd]) - {"opam"}:
+        assert f"bin/{program} " in makefile
+    assert "bin/opam " not in makefile
+
+
+def test_a_port_that_rebuilds_lists_exactly_the_recorded_sources(
+    on_freebsd: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(freebsd, "fetched_distfiles", fetched)
+    origins = run.here / "origins"
+    origins.write_text('{"name": "libnl", "origin": "net/libnl"}\n')
+    run("freebsd", "freebsd", "--overlay", "ports", "--rebuild", "--origins", origins)
+    run("lint", "freebsd", "ports")
+    port = run.here / "ports/sysutils" / on_freebsd
+    listed = set(re.findall(r"\(mirage/(\S+)\)", (port / "distinfo").read_text()))
+    switch = assemble(read_directory(run.here / on_freebsd, on_freebsd)).switch
+    assert listed == {source.file_name for source in collect_sources(switch)}
+    assert "create_package.sh" not in (port / "files/rebuild.sh").read_text()
+
+
 def test_solo5_is_built_from_its_release(run: Run, records: Path) -> None:
     release = gzip.compress(archive(Package("solo5", "", solo5.FILES, solo5.VERSION)), mtime=0)
     digest = hashlib.sha256(release).hexdigest()
@@ -139,6 +178,12 @@ def test_solo5_is_built_from_its_release(run: Run, records: Path) -> None:
     assert packages == ["solo5-hvt", "solo5-spt", "solo5-tools", "solo5-dev"]
     sources = [path for path in (debian.parent / "distfiles").rglob("*") if path.is_file()]
     assert [path.name for path in sources] == [digest]
+    where = ("--overlay", "ports", "--mirror", mirror, "--offline")
+    run("freebsd", "saved", *where)
+    run("lint", "freebsd", "ports")
+    makefile = (run.here / "ports/sysutils/solo5/Makefile").read_text()
+    assert "releases/download/v0.12.1/solo5-v0.12.1.tar.gz" in makefile
+    assert digest in (run.here / "ports/sysutils/solo5/distinfo").read_text()
 
 
 def test_an_archive_of_a_tag_is_no_release(run: Run, records: Path) -> None:

@@ -33,7 +33,12 @@ LAYOUT: Final = Layout(
     run="/run",
 )
 """Where Debian has things."""
-_SECTIONS: Final = {"bin": 1, "sbin": 8}
+_SECTIONS: Final = {
+    PurePosixPath("bin"): 1,
+    PurePosixPath("sbin"): 8,
+    # Debian wants a page for what is in no directory of its own there.
+    PurePosixPath("libexec"): 8,
+}
 _WIDTH: Final = 98
 # systemd would expand `$1` itself.
 _UNLESS: Final = """/bin/sh -c 'test -e "$$1" || { shift && exec "$$@"; }' prepare"""
@@ -139,10 +144,9 @@ def manual_pages(
         name = pattern_name.replace("{machine}", machine)
         section = next(
             (
-                _SECTIONS[directory.parts[0]]
+                _SECTIONS[directory]
                 for pattern, directory in package.files
-                if directory.parts[0] in _SECTIONS
-                and fnmatchcase(name, PurePosixPath(pattern).name)
+                if directory in _SECTIONS and fnmatchcase(name, PurePosixPath(pattern).name)
             ),
             None,
         )
