@@ -55,6 +55,7 @@ _ABSOLUTE: Final = re.compile(
 )
 _PATTERN: Final = re.compile(r"[A-Za-z0-9_+.*{}-]+(/[A-Za-z0-9_+.*{}-]+)*")
 _LISTEN: Final = re.compile(r"\{run\}(/[A-Za-z0-9_+-][A-Za-z0-9_+.-]*)+|[1-9][0-9]{0,4}")
+_PORT: Final = re.compile(r"[a-z0-9_+-]+(>=?[0-9.]+)?:[a-z0-9-]+/[A-Za-z0-9_+-]+")
 _MACHINES: Final = ("aarch64", "ppc64le", "x86_64")
 _CATEGORIES: Final = ("admin", "devel", "net", "utils", "web")
 _TARGETS: Final = ("debian", "freebsd", "nixos")
@@ -216,7 +217,7 @@ class _Reader(Reader):
             ),
             files=tuple(found),
             debian=tuple((key, self.texts(value, _printable)) for key, value in relations.items()),
-            freebsd=self.texts(fields.get("freebsd"), _printable),
+            freebsd=self.texts(fields.get("freebsd"), _of(_PORT, "a dependency on a port")),
             nixos=self.texts(fields.get("nixos"), _of(_NAME, "an attribute of nixpkgs")),
         )
 

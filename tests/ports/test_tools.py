@@ -76,6 +76,7 @@ def port(request: pytest.FixtureRequest, run: Run, tmp_path: Path) -> Built:
 
 def test_a_suite_of_daemons(port: Built) -> None:
     port.all_targets()
+    assert port.value("RUN_DEPENDS") == "solo5>=0.8.0:sysutils/solo5"
     packed = port.packed()
     for name, data in PROGRAMS.items():
         place = "bin" if name == "albatross-client" else "libexec/albatross"

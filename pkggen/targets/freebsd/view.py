@@ -110,7 +110,7 @@ def port_view(
         maintainer=names.NO_MAINTAINER if maintainer is None else maintainer.email,
         licensing=licences,
         architecture=_ARCHITECTURES[recipe.machine],
-        dependencies=_with_tools(needs, image, wanted.tender, sources),
+        dependencies=_with_tools(needs, recipe, wanted.tender, sources),
         payload=payload,
         service=described,
         rebuilt=None if sources is None else sources.plan,
@@ -232,15 +232,17 @@ def _installed(artifact: Artifact, how: str, place: str) -> Installed:
 
 
 def _with_tools(
-    needs: Dependencies, image: ImageRecipe | None, tender: str, sources: Sources | None
+    needs: Dependencies, recipe: AnyRecipe, tender: str, sources: Sources | None
 ) -> Dependencies:
     """Return the dependencies with those that the port itself has."""
     build, run, uses = {*needs.build}, {*needs.run}, {*needs.uses}
     if sources is not None:
         build.add("opam-installer:devel/ocaml-opam")
         uses |= {"gmake"} if _calls_gmake(sources.plan) else set()
-    if image is not None:
-        run.add(f"{_tender(image, tender)}:{tender}")
+    if isinstance(recipe, ImageRecipe):
+        run.add(f"{_tender(recipe, tender)}:{tender}")
+    elif recipe.tool is not None:
+        run |= {*recipe.tool.packages[0].freebsd}
     return Dependencies(
         build=tuple(sorted(build)),
         lib=needs.lib,
