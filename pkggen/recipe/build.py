@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from pkggen.recipe.model import AnyRecipe, Licences, Maintainer
     from pkggen.recipe.overrides import Overrides, PackageOverrides
     from pkggen.recipe.tool import Tool
-    from pkggen.record.binary_package import BinaryPackage
-    from pkggen.record.model import Artifact, Record, Solo5Image
+    from pkggen.record.model import Artifact, Record, RecordedPackage, Solo5Image
     from pkggen.sources.model import Use
 
 T = TypeVar("T")
@@ -177,7 +176,7 @@ class _Payload(TypedDict):
     """The fields of a `ToolRecipe` about what is installed."""
 
     payload: tuple[Artifact, ...]
-    package: BinaryPackage | None
+    package: RecordedPackage | None
 
 
 def _payload(record: Record, tool: Tool | None) -> _Payload:

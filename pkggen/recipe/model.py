@@ -11,8 +11,7 @@ if TYPE_CHECKING:
 
     from pkggen.opam.package import Checksum
     from pkggen.recipe.tool import Build, Tool
-    from pkggen.record.binary_package import BinaryPackage
-    from pkggen.record.model import Artifact, Origin, Solo5Image
+    from pkggen.record.model import Artifact, Origin, RecordedPackage, Solo5Image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +137,7 @@ class ToolRecipe(Recipe):
     """Machine that they were built for, as ELF and `uname -m` name it."""
     tool: Tool | None = None
     """What is known about it; None if it has no description."""
-    package: BinaryPackage | None = None
+    package: RecordedPackage | None = None
     """The recorded binary package that the payload is in; None if it is recorded file by file."""
 
     @property

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from pkggen import ar
 from pkggen.compression import ERRORS, MAGICS, unpacked
 from pkggen.errors import InputError, PkggenError, raise_all
-from pkggen.record.model import MAX_ARTIFACT_BYTES, MAX_ARTIFACTS, Artifact
+from pkggen.record.model import MAX_ARTIFACT_BYTES, MAX_ARTIFACTS, Artifact, RecordedPackage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,20 +50,6 @@ _OWN: Final = re.compile(r"usr/share/(doc/[^/]+/(copyright|changelog.*)|licenses
 _HARMLESS: Final = frozenset(
     {"control", "md5sums", "conffiles", "changelog", "copyright", "shlibs"}
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BinaryPackage:
-    """What is in a recorded binary package."""
-
-    archive: Artifact
-    """The package."""
-    files: tuple[Artifact, ...]
-    """Its files in the layout of an opam prefix, sorted by path."""
-    members: tuple[str, ...]
-    """For each of them its name in the package's own archive."""
-    left_out: tuple[str, ...]
-    """What is not taken over, and why; one sentence each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +90,7 @@ def recorded_package(record: Record) -> Artifact | None:
     return only if only is not None and is_package(only.path) else None
 
 
-def read_package(archive: Artifact) -> BinaryPackage:
+def read_package(archive: Artifact) -> RecordedPackage:
     """Return what is in a package.
 
     Raises:
@@ -144,7 +130,7 @@ def read_package(archive: Artifact) -> BinaryPackage:
     if not found:
         raise InputError("the package holds no file that can be installed", where=where)
     found.sort(key=lambda pair: pair[0].path)
-    return BinaryPackage(
+    return RecordedPackage(
         archive=archive,
         files=tuple(file for file, _ in found),
         members=tuple(name for _, name in found),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pkggen.recipe.plan import RebuildPlan
     from pkggen.recipe.service import Service
     from pkggen.recipe.tool import Tool
-    from pkggen.record.binary_package import BinaryPackage
+    from pkggen.record.model import RecordedPackage
     from pkggen.targets.freebsd.distfiles import Listed, Mirrors
     from pkggen.targets.freebsd.licences import Licensing
     from pkggen.targets.freebsd.origins import Dependencies
@@ -124,7 +124,7 @@ class PortView:
         return self.recipe.tool if isinstance(self.recipe, ToolRecipe) else None
 
     @property
-    def packed(self) -> BinaryPackage | None:
+    def packed(self) -> RecordedPackage | None:
         """Upstream's own package, if what is installed is in one."""
         if self.rebuilt is not None or not isinstance(self.recipe, ToolRecipe):
             return None
