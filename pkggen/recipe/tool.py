@@ -11,12 +11,7 @@ import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
-
-from pkggen.errors import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Final, Literal, TypeAlias
 
 System: TypeAlias = Literal["linux", "freebsd"]
 """Kernel of a host."""
@@ -30,6 +25,8 @@ DIRECTORIES: Final = ("prefix", "bin", "sbin", "libexec", "etc", "state", "run")
 BUILD_HOLES: Final = ("make", "jobs", "cc", "stage")
 """Holes of build steps: GNU make, number of jobs, the C compiler for programs of the host with the
 distribution's flags, and the directory that stands for the root at installation."""
+UNLESS: Final = 'test -e "$1" || { shift && exec "$@"; }'
+"""Shell script that runs its arguments but the first, unless there is a file of that name."""
 HOLE: Final = re.compile(r"(?<!\$)\{([a-z]+)\}")
 """A hole in a text; `${NAME}` is none, but a variable of the configuration."""
 
@@ -255,6 +252,14 @@ class Tool:
     notes: str
     """What an operator has to know; plain text, may be empty."""
 
+    def units_before(self, daemon: Daemon) -> tuple[str, ...]:
+        """Return the units of systemd that a service needs: of one with a socket the socket."""
+        sockets = {one.name for one in self.daemons if one.socket is not None}
+        own = (daemon.name,) if daemon.socket is not None else ()
+        return tuple(
+            f"{name}.{'socket' if name in sockets else 'service'}" for name in (*own, *daemon.after)
+        )
+
     def place_of(self, path: PurePosixPath) -> PurePosixPath | None:
         """Return where a recorded file of the prefix goes; None if it is not packaged.
 
@@ -328,18 +333,3 @@ def matches(path: PurePosixPath, pattern: str) -> bool:
     return len(path.parts) >= len(wanted) and all(
         fnmatchcase(part, one) for part, one in zip(path.parts, wanted, strict=False)
     )
-
-
-def fill(text: str, values: Mapping[str, str]) -> str:
-    """Return a text with every hole filled.
-
-    Raises:
-        InputError: there is no value for one.
-    """
-
-    def value(hole: re.Match[str]) -> str:
-        if hole[1] not in values:
-            raise InputError(f"nothing is known for {hole[0]} here", where=text)
-        return values[hole[1]]
-
-    return HOLE.sub(value, text)

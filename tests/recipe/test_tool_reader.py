@@ -6,7 +6,8 @@ from typing import Final
 import pytest
 
 from pkggen.errors import Faults, InputError, PkggenError, Place
-from pkggen.recipe.tool import Layout, fill, matches
+from pkggen.recipe import shell
+from pkggen.recipe.tool import Layout, matches
 from pkggen.recipe.tool_reader import described_tool, known_tools, read_tool
 
 PACKAGE: Final = (
@@ -141,6 +142,22 @@ def test_holes() -> None:
     assert layout.filled("{state}/x ${etc} {run}") == "/var/lib/x ${etc} /run"
     assert layout.program(PurePosixPath("libexec/x/y")) == "/usr/libexec/x/y"
     assert layout.program(PurePosixPath("share/x")) == "/usr/share/x"
-    assert fill("a{b}${b}", {"b": "c"}) == "ac${b}"
-    with pytest.raises(InputError, match="nothing is known"):
-        fill("{x}", {})
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{make}", "$(MAKE)"),
+        ("-j{jobs}", "'-j$(JOBS)'"),
+        ("CC=$(TOPDIR)/cc", "'CC=$$(TOPDIR)/cc'"),
+        ("it's {jobs}", "'it'\\''s $(JOBS)'"),
+        ("a b$", "'a b$$'"),
+    ],
+)
+def test_words_in_recipes_of_make(text: str, expected: str) -> None:
+    assert shell.in_make(text, {"make": "$(MAKE)", "jobs": "$(JOBS)"}) == expected
+
+
+def test_no_hole_stays_open() -> None:
+    with pytest.raises(InputError, match="nothing is known for 'x' here"):
+        shell.in_make("{x}", {})

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 from pkggen import templating
 from pkggen.errors import InputError
 from pkggen.recipe import shell
-from pkggen.recipe.tool import HOLE
 from pkggen.targets.deb import names, quote
 from pkggen.targets.deb.components import cached
 from pkggen.targets.deb.tool import LAYOUT, manual_pages
@@ -111,20 +110,7 @@ def _check(check: Check, *, in_make: bool) -> dict[str, quote.Deb]:
 
 def _command(words: tuple[str, ...]) -> quote.Deb:
     """Return a command in a recipe of make; what fills a hole may be several flags in one word."""
-    return quote.Deb(" ".join(map(_word, words)))
-
-
-def _word(word: str) -> str:
-    if word == "{make}":
-        return _HOLES["make"]
-    if HOLE.search(word) is None:
-        return quote.recipe(shell.word(word))
-    parts = HOLE.split(word)
-    text = "".join(
-        _HOLES[part] if index % 2 else part.replace("'", "'\\''").replace("$", "$$")
-        for index, part in enumerate(parts)
-    )
-    return f"'{text}'"
+    return quote.Deb(" ".join(shell.in_make(word, _HOLES) for word in words))
 
 
 def _install(package: BinaryPackage) -> Iterator[str]:

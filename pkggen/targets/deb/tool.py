@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from pkggen import templating
 from pkggen.recipe.hardening import DAEMON_HARDENING
-from pkggen.recipe.tool import Layout
+from pkggen.recipe.tool import UNLESS, Layout
 from pkggen.targets.deb import quote
 from pkggen.tree import TextFile
 
@@ -41,7 +41,7 @@ _SECTIONS: Final = {
 }
 _WIDTH: Final = 98
 # systemd would expand `$1` itself.
-_UNLESS: Final = """/bin/sh -c 'test -e "$$1" || { shift && exec "$$@"; }' prepare"""
+_UNLESS: Final = f"/bin/sh -c '{UNLESS.replace('$', '$$')}' prepare"
 
 
 def tool_files(recipe: ToolRecipe, tool: Tool, header: quote.Deb) -> dict[PurePosixPath, TextFile]:
@@ -189,7 +189,7 @@ def _values(daemon: Daemon, tool: Tool) -> dict[str, object]:
         "unit": quote.word(f"{daemon.name}.service"),
         "socket": None if socket is None else quote.word(f"{daemon.name}.socket"),
         "summary": quote.unit(daemon.summary),
-        "needs": list(_needs(daemon, tool)),
+        "needs": [quote.word(unit) for unit in tool.units_before(daemon)],
         "variables": [
             {
                 "name": quote.word(one.name),
@@ -238,15 +238,6 @@ def _values(daemon: Daemon, tool: Tool) -> dict[str, object]:
             "mode": quote.word(socket.mode),
         },
     }
-
-
-def _needs(daemon: Daemon, tool: Tool) -> Iterator[quote.Deb]:
-    """Yield the units that a unit needs: of a service with a socket the socket."""
-    if daemon.socket is not None:
-        yield quote.word(f"{daemon.name}.socket")
-    sockets = {one.name for one in tool.daemons if one.socket is not None}
-    for name in daemon.after:
-        yield quote.word(f"{name}.{'socket' if name in sockets else 'service'}")
 
 
 def _hardening(daemon: Daemon) -> Iterator[dict[str, quote.Deb | None]]:

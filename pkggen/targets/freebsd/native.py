@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 from pkggen import templating
 from pkggen.errors import InputError, raise_all
 from pkggen.recipe import shell
-from pkggen.recipe.tool import HOLE
 from pkggen.recipe.versions import port_version
 from pkggen.targets.freebsd import distfiles, names, quote
 from pkggen.targets.freebsd.licences import licensing
@@ -135,18 +134,4 @@ def _programs(tool: Tool) -> Iterator[str]:
 
 
 def _command(words: tuple[str, ...]) -> Make:
-    return quote.Make(" ".join(map(_word, words)))
-
-
-def _word(word: str) -> str:
-    """Return a word of sh in a recipe of make; what fills a hole may be several flags."""
-    if word == "{make}":
-        return _HOLES["make"]
-    if HOLE.search(word) is None:
-        return shell.word(word).replace("$", "$$")
-    parts = HOLE.split(word)
-    text = "".join(
-        _HOLES[part] if index % 2 else part.replace("'", "'\\''").replace("$", "$$")
-        for index, part in enumerate(parts)
-    )
-    return f"'{text}'"
+    return quote.Make(" ".join(shell.in_make(word, _HOLES) for word in words))

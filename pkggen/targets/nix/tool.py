@@ -13,7 +13,7 @@ from pkggen import templating
 from pkggen.errors import InputError, PkggenError, raise_all
 from pkggen.recipe import shell
 from pkggen.recipe.hardening import DAEMON_HARDENING
-from pkggen.recipe.tool import Layout
+from pkggen.recipe.tool import UNLESS, Layout
 from pkggen.recipe.versions import nix_version
 from pkggen.targets.nix import licences, names, quote
 from pkggen.targets.nix.view import PLATFORMS
@@ -34,7 +34,7 @@ _PACKAGE: Final = "/package-of-this-module"
 _BASH: Final = "/bash-of-this-module"
 """Stands for the shell."""
 # systemd would expand `$1` itself.
-_UNLESS: Final = 'test -e "$$1" || { shift && exec "$$@"; }'
+_UNLESS: Final = UNLESS.replace("$", "$$")
 _LAYOUT: Final = Layout(
     prefix=_PACKAGE,
     bin=f"{_PACKAGE}/bin",
@@ -279,12 +279,7 @@ def _socket(daemon: Daemon) -> Value:
 
 
 def _service(daemon: Daemon, tool: Tool, option: quote.Nix) -> Value:
-    sockets = {one.name for one in tool.daemons if one.socket is not None}
-    needed = [daemon.name] if daemon.socket is not None else []
-    units: list[Value] = [
-        quote.string(f"{one}.{'socket' if one in sockets else 'service'}")
-        for one in (*needed, *daemon.after)
-    ]
+    units: list[Value] = [quote.string(unit) for unit in tool.units_before(daemon)]
     words = [_LAYOUT.program(daemon.program), *map(_LAYOUT.filled, daemon.arguments)]
     if daemon.socket is not None:
         words.insert(1, daemon.socket.argument)
