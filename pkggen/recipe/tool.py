@@ -110,8 +110,6 @@ class User:
     """Name."""
     summary: str
     """Full name."""
-    id: int
-    """Number of both where numbers are fixed (FreeBSD), that of upstream's own package."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

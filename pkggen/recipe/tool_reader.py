@@ -49,7 +49,6 @@ _SUFFIX: Final = re.compile(r"(-[a-z0-9]+)*")
 _VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]*")
 _USED: Final = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 _MODE: Final = re.compile(r"[0-7]{4}")
-_ID: Final = re.compile(r"[1-9][0-9]{0,4}")
 _ABSOLUTE: Final = re.compile(
     r"\{(prefix|bin|sbin|libexec|etc|state|run)\}(/[A-Za-z0-9_+-][A-Za-z0-9_+.-]*)+", re.ASCII
 )
@@ -222,11 +221,10 @@ class _Reader(Reader):
         )
 
     def _user(self, node: Node) -> User:
-        fields = self.mapping(node, ("name", "summary", "id"))
+        fields = self.mapping(node, ("name", "summary"))
         return User(
             name=self.needed(fields, "name", node, _of(_NAME, "a name of a user"), "x"),
             summary=self.needed(fields, "summary", node, _plain, ""),
-            id=self.needed(fields, "id", node, lambda text: int(_of(_ID, "a number")(text)), 1),
         )
 
     def _directory(self, node: Node, users: set[str]) -> Directory:

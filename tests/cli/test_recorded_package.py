@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import tarfile
 from typing import TYPE_CHECKING, Final
 
@@ -87,3 +89,25 @@ def test_upstreams_script_is_not_run_in_a_rebuild(tmp_path: Path, kind: str) -> 
         f"bin/{name}" for name in albatross.PROGRAMS
     )
     assert {one.kind for one in plan.expected} == {"sha256"}
+
+
+@pytest.mark.slow
+def test_what_is_built_of_a_recorded_package_has_no_rights(run: Run) -> None:
+    """The bytes are the recorded ones; modes, owners and scripts are Debian's own."""
+    if shutil.which("dh") is None:
+        pytest.skip("NOTHING BUILT: install debhelper")
+    client = entry("./usr/bin/albatross-client", b"client", mode=0o6777, uid=1000, uname="x")
+    saved(run, deb(*DAEMONS, client, control=("control", "postinst")))
+    run("deb", "saved", "-o", "out")
+    (dsc,) = (run.here / "out").glob("*.dsc")
+    run("build", "deb", "--here", dsc, "-o", "out")
+    (built,) = (run.here / "out").glob("*.deb")
+    listed = subprocess.run(
+        ["dpkg-deb", "--contents", str(built)], capture_output=True, text=True, check=True
+    ).stdout
+    (line,) = (line for line in listed.splitlines() if line.endswith("/albatross-client"))
+    assert line.startswith("-rwxr-xr-x root/root")
+    scripts = subprocess.run(
+        ["dpkg-deb", "--info", str(built), "postinst"], capture_output=True, text=True, check=True
+    ).stdout
+    assert "pkggen-was-here" not in scripts

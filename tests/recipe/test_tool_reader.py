@@ -15,7 +15,7 @@ PACKAGE: Final = (
     " {bin/x: libexec/x, 'bin/y-*': sbin, 'lib/*-tool': lib}}]\n"
 )
 SERVICE: Final = """\
-users: [{name: x, summary: X, id: 400}]
+users: [{name: x, summary: X}]
 services:
   - name: first
     summary: First
