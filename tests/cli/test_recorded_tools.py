@@ -75,6 +75,21 @@ def test_a_debian_package_of_the_programs(tool: str, run: Run) -> None:
     assert f"Package: {tool}\n" in (debian / "control").read_text()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [(), ("--rebuild",)], ids=["recorded", "rebuilt"])
+def test_lintian_is_content(
+    tool: str, run: Run, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    if shutil.which("lintian") is None:
+        pytest.skip("NOT LINTED: install lintian")
+    monkeypatch.setattr(deb, "fetched_distfiles", fetched)
+    run("deb", "saved", "-o", "deb", *options)
+    if not options:
+        (dsc,) = (run.here / "deb").glob(f"{tool}_*.dsc")
+        run("build", "deb", "--here", dsc, "-o", "deb")
+    run("lint", "deb", "deb")
+
+
 def fetched(plan: RebuildPlan, _: argparse.Namespace) -> tuple[Distfile, ...]:
     """Return files that stand in for the recorded sources."""
     found = [
