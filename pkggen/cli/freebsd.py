@@ -22,6 +22,7 @@ from pkggen.recipe.depexts import depexts, without_names
 from pkggen.recipe.model import ImageRecipe, ToolRecipe
 from pkggen.recipe.rebuild import rebuild_plan
 from pkggen.recipe.release import release_source
+from pkggen.recipe.versions import port_version
 from pkggen.targets.freebsd import names
 from pkggen.targets.freebsd.distfiles import SUBDIRECTORY, Mirrors
 from pkggen.targets.freebsd.model import Sources, Wanted
@@ -86,26 +87,29 @@ class _Maker:
         needed = depexts(record, installed, "freebsd") if sources is None else ()
         view = port_view(recipe, wanted, needed, sources)
         tree = port_tree(view, sources)
-        facts: dict[str, object] = {"directory": str(view.directory), "version": view.version}
-        changed = any(change.kind != "unchanged" for change in plan(tree, self.root))
-        if arguments.ports is not None and changed:
-            message = commit_message(self.root, view.directory, view.version, recipe.description)
-            facts["commit_message"] = message
-            self.messages.append(message)
         if arguments.distdir is not None:
             self._fill(recipe, view.subdirectory, sources)
         user = None if view.service is None else view.service.user
         if view.tool is not None and view.tool.users:
             user = view.tool.users[0].name
-        self.ports.append(Port(directory=view.directory, user=user))
+        return self._made(recipe, tree, Port(directory=view.directory, user=user))
+
+    def _made(self, recipe: AnyRecipe, tree: Tree, port: Port) -> Made:
+        """Remember a port, and return it with what is said of it."""
+        self.ports.append(port)
+        version = str(port_version(recipe.version))
+        facts: dict[str, object] = {"directory": str(port.directory), "version": version}
+        changed = any(change.kind != "unchanged" for change in plan(tree, self.root))
+        if self.arguments.ports is not None and changed:
+            message = commit_message(self.root, port.directory, version, recipe.description)
+            facts["commit_message"] = message
+            self.messages.append(message)
         return Made(name=recipe.name, tree=tree, facts=facts)
 
     def _native(self, record: Record, recipe: ToolRecipe, tool: Tool) -> Made:
         """Return the port of a tool that is built from its release tarball."""
         (release,) = fetched_sources((release_source(record),), self.arguments)
         tree = native_tree(recipe, tool, self.wanted, release)
-        directory = names.directory(self.wanted.category, recipe.name)
-        self.ports.append(Port(directory=directory, user=None))
         if self.arguments.distdir is not None:
             self._put(
                 {
@@ -114,7 +118,8 @@ class _Maker:
                     )
                 }
             )
-        return Made(name=recipe.name, tree=tree, facts={"directory": str(directory)})
+        directory = names.directory(self.wanted.category, recipe.name)
+        return self._made(recipe, tree, Port(directory=directory, user=None))
 
     def common(self) -> Tree | None:
         """Return the files that belong to all ports."""

@@ -23,7 +23,7 @@ from pkggen.publish.nixpkgs import release_submission, submission, write_and_com
 from pkggen.publish.pull_request import pull_request
 from pkggen.recipe.build import package_recipe
 from pkggen.recipe.depexts import depexts
-from pkggen.recipe.model import ToolRecipe
+from pkggen.recipe.model import ImageRecipe, ToolRecipe
 from pkggen.recipe.rebuild import rebuild_plan
 from pkggen.recipe.release import is_tool, tool_release
 from pkggen.targets.nix.rebuild import Inputs, Pin, rebuild_tree
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from pkggen.publish.checkout import Commit
     from pkggen.publish.nixpkgs import Submission
-    from pkggen.recipe.model import ImageRecipe
+    from pkggen.recipe.model import AnyRecipe
     from pkggen.recipe.overrides import Overrides
     from pkggen.record.model import Record
     from pkggen.tree import Change, Tree
@@ -52,8 +52,8 @@ class _Outcome:
 
     source: str | None
     """As the user wrote it; None for the overlay."""
-    recipe: ImageRecipe | None = None
-    """Of an image that could be packaged."""
+    recipe: AnyRecipe | None = None
+    """Of what could be packaged."""
     changes: tuple[Change, ...] = ()
     """Of its files."""
     submitted: Submission | None = None
@@ -143,7 +143,7 @@ def _package(
     if isinstance(recipe, ToolRecipe):
         done[recipe.name] = source
         tree = _tool_package(record, recipe, arguments)
-        return _Outcome(source=source, changes=_apply(tree, arguments))
+        return _Outcome(source=source, recipe=recipe, changes=_apply(tree, arguments))
     rebuild = rebuild_files(record, recipe, arguments)
     if arguments.nixpkgs is None:
         tree = image_tree(recipe, nixpkgs=False, rebuild=rebuild)
@@ -316,7 +316,8 @@ def _as_json(outcome: _Outcome, *, diff: bool) -> dict[str, object]:
     }
     if outcome.recipe is not None:
         result["name"] = outcome.recipe.name
-        result["image_sha256"] = outcome.recipe.image.sha256
+        if isinstance(outcome.recipe, ImageRecipe):
+            result["image_sha256"] = outcome.recipe.image.sha256
     if outcome.submitted is not None:
         result["name"] = outcome.submitted.name
         if _differ(outcome.changes):

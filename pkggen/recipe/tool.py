@@ -245,7 +245,7 @@ class Tool:
     """Services, each after those that it needs."""
     omit: tuple[str, ...]
     """Patterns of recorded paths that are not packaged."""
-    nixos_name: str | None
+    nixpkgs_name: str | None
     """Name of its package in nixpkgs, if its own is taken there."""
     notes: str
     """What an operator has to know; plain text, may be empty."""

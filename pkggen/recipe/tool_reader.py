@@ -111,7 +111,7 @@ class _Reader(Reader):
             "services",
             "omit",
             "notes",
-            "nixos",
+            "nixpkgs",
         )
         fields = self.mapping(root, keys)
         packages = self.each(fields, "packages", self._package)
@@ -136,7 +136,7 @@ class _Reader(Reader):
             directories=directories,
             daemons=tuple(daemons),
             omit=self.texts(fields.get("omit"), _pattern),
-            nixos_name=self.value(fields.get("nixos"), _of(_NAME, "an attribute of nixpkgs")),
+            nixpkgs_name=self.value(fields.get("nixpkgs"), _of(_NAME, "an attribute of nixpkgs")),
             notes=self.value(fields.get("notes"), str.strip) or "",
         )
 

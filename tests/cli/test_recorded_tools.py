@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import re
 import shutil
 from typing import TYPE_CHECKING, Final
@@ -125,7 +126,8 @@ def test_a_debian_rebuild_lists_exactly_the_recorded_sources(
 
 
 def test_a_nix_package_of_the_programs(tool: str, run: Run) -> None:
-    run("nix", "saved", "-o", "nix", "--overlay")
+    said = json.loads(run("nix", "saved", "-o", "nix", "--overlay", "--json").out)
+    assert said["results"][0]["name"] == tool
     run("lint", "nix", "nix")
     (package,) = (run.here / "nix").rglob("package.nix")
     text = package.read_text()

@@ -52,7 +52,7 @@ _FREE: Final = ("bin", "sbin", "libexec")
 def name_of(recipe: ToolRecipe) -> str:
     """Return the name in nixpkgs, where some are taken."""
     tool = recipe.tool
-    stated = None if tool is None or recipe.name != tool.name else tool.nixos_name
+    stated = None if tool is None or recipe.name != tool.name else tool.nixpkgs_name
     return stated or recipe.name
 
 
