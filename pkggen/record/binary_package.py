@@ -21,7 +21,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from pkggen import ar
-from pkggen.compression import ERRORS, MAGICS, unpacked
+from pkggen.compression import ERRORS, MAGICS, Chunks, unpacked
 from pkggen.errors import InputError, PkggenError, raise_all
 from pkggen.record.model import MAX_ARTIFACT_BYTES, MAX_ARTIFACTS, Artifact, RecordedPackage
 
@@ -219,7 +219,7 @@ def _tar(file: BinaryIO, where: str) -> Iterator[tuple[tarfile.TarInfo, BinaryIO
 
 def _slice(file: BinaryIO, member: ar.Member) -> BinaryIO:
     file.seek(member.offset)
-    return io.BufferedReader(_Chunks(_read(file, member.size)), _CHUNK_BYTES)
+    return io.BufferedReader(Chunks(_read(file, member.size)), _CHUNK_BYTES)
 
 
 def _read(file: BinaryIO, size: int) -> Iterator[bytes]:
@@ -246,7 +246,7 @@ def _entries(
         )
     stream: BinaryIO = buffered
     if kind is not None:
-        stream = io.BufferedReader(_Chunks(_bounded(unpacked(buffered, kind))), _CHUNK_BYTES)
+        stream = io.BufferedReader(Chunks(_bounded(unpacked(buffered, kind))), _CHUNK_BYTES)
     count = 0
     with tarfile.open(fileobj=stream, mode="r|") as tar:
         for info in tar:
@@ -267,25 +267,3 @@ def _bounded(chunks: Iterator[bytes]) -> Iterator[bytes]:
         if size > _MAX_UNPACKED_BYTES:
             raise OverflowError(f"it is larger than {_MAX_UNPACKED_BYTES} bytes when unpacked")
         yield chunk
-
-
-class _Chunks(io.RawIOBase):
-    """Chunks as a readable stream."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._left = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        while not self._left:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return 0
-            self._left = memoryview(chunk)
-        count = min(len(buffer), len(self._left))
-        buffer[:count] = self._left[:count]
-        self._left = self._left[count:]
-        return count
