@@ -376,7 +376,8 @@ class _Planner:
             tool = described_tool(self.root.name)
             for file in read_package(package).files:
                 origin = prefix_path(tool, file.path)
-                if origin is not None:
+                omitted = tool is not None and tool.place_of(file.path) is None
+                if origin is not None and not omitted:
                     yield str(origin), file.sha256
         for file in self.record.artifacts:
             if not is_package(file.path):

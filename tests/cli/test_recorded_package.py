@@ -11,6 +11,7 @@ import pytest
 
 from pkggen.recipe.rebuild import rebuild_plan
 from tests.cli.conftest import STARTED
+from tests.rebuild.made import Package, make
 from tests.record.test_binary_package import deb, entry
 from tests.tools import albatross
 
@@ -89,6 +90,14 @@ def test_upstreams_script_is_not_run_in_a_rebuild(tmp_path: Path, kind: str) -> 
         f"bin/{name}" for name in albatross.PROGRAMS
     )
     assert {one.kind for one in plan.expected} == {"sha256"}
+
+
+def test_what_upstream_packs_besides_is_not_compared(tmp_path: Path) -> None:
+    """orb's own package has a script as opam that no build installs."""
+    content = deb(entry("./usr/bin/orb", mode=0o755), entry("./usr/bin/opam", mode=0o755))
+    fields = 'build: ["true"]'
+    made = make(tmp_path, [Package("orb", fields, {})], built={"bin/orb.deb": content})
+    assert [one.path for one in rebuild_plan(made.read(), "debian").expected] == ["bin/orb"]
 
 
 @pytest.mark.slow
