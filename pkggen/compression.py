@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import io
 import lzma
 import zlib
 from typing import TYPE_CHECKING, BinaryIO, Final, Literal, Protocol
@@ -79,3 +80,28 @@ def unpacked(packed: BinaryIO, compression: Compression) -> Iterator[bytes]:
             stream = new()
         elif len(chunk) < _CHUNK_BYTES and not (data := packed.read(_CHUNK_BYTES)):
             raise EOFError("the compressed data breaks off")
+
+
+class Chunks(io.RawIOBase):
+    """Chunks as a readable stream."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        """Take over an iterator of pieces of any size."""
+        self._chunks = chunks
+        self._left = memoryview(b"")
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Read into a buffer, and return how much; 0 at the end."""
+        while not self._left:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return 0
+            self._left = memoryview(chunk)
+        count = min(len(buffer), len(self._left))
+        buffer[:count] = self._left[:count]
+        self._left = self._left[count:]
+        return count

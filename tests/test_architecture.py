@@ -17,13 +17,14 @@ PACKAGE: Final = Path(__file__).resolve().parent.parent / "pkggen"
 
 ALLOWED: Final = {
     "errors": set[str](),
+    "ar": {"errors"},
     "compression": set[str](),
     "process": {"errors"},
     "tree": {"errors"},
     "templating": set[str](),
     "opam": {"errors"},
     "web": {"errors"},
-    "record": {"compression", "opam", "web", "errors"},
+    "record": {"ar", "compression", "opam", "web", "errors"},
     "sources": {"compression", "opam", "process", "web", "errors"},
     "recipe": {"record", "opam", "sources.hashes", "sources.model", "templating", "errors"},
     "targets": {
@@ -39,6 +40,7 @@ ALLOWED: Final = {
         "targets",
         "recipe.model",
         "recipe.overrides",
+        "ar",
         "compression",
         "templating",
         "process",

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from pkggen.cli.talk import talk
 from pkggen.errors import InputError, PkggenError
 from pkggen.recipe.linked import linked_parts
-from pkggen.recipe.overrides import MAX_BYTES, OVERRIDES_FILE, Overrides, read_overrides
+from pkggen.recipe.overrides import OVERRIDES_FILE, Overrides, read_overrides
+from pkggen.recipe.yaml_reader import MAX_BYTES
 from pkggen.record.open import open_record
 from pkggen.sources.model import collect_sources
 

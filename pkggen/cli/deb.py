@@ -6,15 +6,19 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from pkggen.cli.common import load_overrides, source_licences, source_opener
-from pkggen.cli.packages import Made, fetched_distfiles, package_sources
+from pkggen.cli.packages import Made, fetched_distfiles, fetched_sources, package_sources
+from pkggen.cli.talk import talk
 from pkggen.errors import InputError, UsageError, raise_all
 from pkggen.publish.signing import users_keyring
 from pkggen.rebuild.here import needed_tools
 from pkggen.recipe.build import package_recipe, past_version
 from pkggen.recipe.depexts import depexts, without_names
+from pkggen.recipe.model import ToolRecipe
 from pkggen.recipe.parts import all_sources, every_part, linked_in
 from pkggen.recipe.rebuild import rebuild_plan
-from pkggen.record.elf import programs
+from pkggen.recipe.release import release_source
+from pkggen.recipe.tool_reader import described_tool
+from pkggen.record.elf import elf_files
 from pkggen.record.manifest import write_manifest
 from pkggen.targets.deb.components import components
 from pkggen.targets.deb.model import Earlier, Inputs, Rebuild
@@ -60,7 +64,9 @@ def _made(
     earlier: tuple[Earlier, ...],
     arguments: argparse.Namespace,
 ) -> Made:
-    rebuild = _rebuild(record, arguments) if arguments.rebuild else None
+    tool = described_tool(record.switch.root.name)
+    native = tool is not None and tool.build is not None
+    rebuild = _rebuild(record, arguments) if arguments.rebuild and not native else None
     stated = source_licences(record, overrides, arguments, None if rebuild is None else every_part)
     recipe = package_recipe(record, overrides, stated)
     later = recipe.version.built
@@ -71,6 +77,9 @@ def _made(
                 where=one.record.source,
             )
         later = one.version.built
+    packed = recipe.package if isinstance(recipe, ToolRecipe) else None
+    for reason in () if packed is None else packed.left_out:
+        talk(f"{recipe.name}: {reason}")
     overlay = None if arguments.overlay is None else Path(arguments.overlay)
     package = source_package(
         Inputs(
@@ -78,8 +87,9 @@ def _made(
             record=record,
             manifest=write_manifest(record),
             parts=(linked_in if rebuild is None else all_sources)(record, overrides, stated),
-            programs=programs(record),
+            programs=elf_files(record.artifacts if packed is None else packed.files),
             rebuild=rebuild,
+            release=fetched_sources((release_source(record),), arguments)[0] if native else None,
             earlier=earlier,
             overlay=None if overlay is None else read_overlay(overlay, recipe.name),
         )

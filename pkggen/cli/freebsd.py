@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from pkggen.cli.common import source_licences
-from pkggen.cli.packages import Made, fetched_distfiles, package_sources
+from pkggen.cli.packages import Made, fetched_distfiles, fetched_sources, package_sources
 from pkggen.cli.talk import talk
 from pkggen.errors import InputError, raise_all
 from pkggen.publish.ports import (
@@ -19,14 +19,17 @@ from pkggen.publish.ports import (
 )
 from pkggen.recipe.build import package_recipe
 from pkggen.recipe.depexts import depexts, without_names
-from pkggen.recipe.model import ImageRecipe
+from pkggen.recipe.model import ImageRecipe, ToolRecipe
 from pkggen.recipe.rebuild import rebuild_plan
+from pkggen.recipe.release import release_source
+from pkggen.recipe.versions import port_version
 from pkggen.targets.freebsd import names
-from pkggen.targets.freebsd.distfiles import Mirrors
+from pkggen.targets.freebsd.distfiles import SUBDIRECTORY, Mirrors
 from pkggen.targets.freebsd.model import Sources, Wanted
+from pkggen.targets.freebsd.native import native_tree
 from pkggen.targets.freebsd.origins import BASE_PACKAGES, read_origins
 from pkggen.targets.freebsd.render import port_tree
-from pkggen.targets.freebsd.view import port_view, recorded_name
+from pkggen.targets.freebsd.view import port_view, recorded_files, recorded_name
 from pkggen.tree import CopiedFile, Tree, plan, write
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 
     from pkggen.recipe.model import AnyRecipe
     from pkggen.recipe.overrides import Overrides
+    from pkggen.recipe.tool import Tool
     from pkggen.record.model import Record
 
 
@@ -73,22 +77,49 @@ class _Maker:
         licences = source_licences(record, overrides, arguments)
         recipe = package_recipe(record, overrides, licences)
         raise_all(names.taken(self.root, wanted.category, recipe.name))
+        if isinstance(recipe, ToolRecipe) and recipe.tool is not None and recipe.native is not None:
+            return self._native(record, recipe, recipe.tool)
+        if isinstance(recipe, ToolRecipe) and recipe.package is not None:
+            for reason in recipe.package.left_out:
+                talk(f"{recipe.name}: {reason}")
         sources = self._sources(record, recipe)
         installed = sorted(record.switch.installed_names)
         needed = depexts(record, installed, "freebsd") if sources is None else ()
         view = port_view(recipe, wanted, needed, sources)
         tree = port_tree(view, sources)
-        facts: dict[str, object] = {"directory": str(view.directory), "version": view.version}
-        changed = any(change.kind != "unchanged" for change in plan(tree, self.root))
-        if arguments.ports is not None and changed:
-            message = commit_message(self.root, view.directory, view.version, recipe.description)
-            facts["commit_message"] = message
-            self.messages.append(message)
         if arguments.distdir is not None:
             self._fill(recipe, view.subdirectory, sources)
         user = None if view.service is None else view.service.user
-        self.ports.append(Port(directory=view.directory, user=user))
+        if view.tool is not None and view.tool.users:
+            user = view.tool.users[0].name
+        return self._made(recipe, tree, Port(directory=view.directory, user=user))
+
+    def _made(self, recipe: AnyRecipe, tree: Tree, port: Port) -> Made:
+        """Remember a port, and return it with what is said of it."""
+        self.ports.append(port)
+        version = str(port_version(recipe.version))
+        facts: dict[str, object] = {"directory": str(port.directory), "version": version}
+        changed = any(change.kind != "unchanged" for change in plan(tree, self.root))
+        if self.arguments.ports is not None and changed:
+            message = commit_message(self.root, port.directory, version, recipe.description)
+            facts["commit_message"] = message
+            self.messages.append(message)
         return Made(name=recipe.name, tree=tree, facts=facts)
+
+    def _native(self, record: Record, recipe: ToolRecipe, tool: Tool) -> Made:
+        """Return the port of a tool that is built from its release tarball."""
+        (release,) = fetched_sources((release_source(record),), self.arguments)
+        tree = native_tree(recipe, tool, self.wanted, release)
+        if self.arguments.distdir is not None:
+            self._put(
+                {
+                    PurePosixPath(SUBDIRECTORY, release.name): CopiedFile(
+                        content=release.content, sha256=release.sha256, size=release.size
+                    )
+                }
+            )
+        directory = names.directory(self.wanted.category, recipe.name)
+        return self._made(recipe, tree, Port(directory=directory, user=None))
 
     def common(self) -> Tree | None:
         """Return the files that belong to all ports."""
@@ -128,16 +159,13 @@ class _Maker:
 
     def _fill(self, recipe: AnyRecipe, subdirectory: str, sources: Sources | None) -> None:
         """Put all distfiles of a port into the DISTDIR."""
-        arguments = self.arguments
-        if arguments.dry_run or arguments.diff or arguments.check:
-            return
         place = PurePosixPath(subdirectory)
         if sources is None:
             files = {
                 place / recorded_name(recipe, one): CopiedFile(
                     content=one.content, sha256=one.sha256, size=one.size
                 )
-                for one in recipe.payload
+                for one in recorded_files(recipe)
             }
         else:
             files = {
@@ -145,7 +173,13 @@ class _Maker:
                 for one in sources.distfiles
                 if one.source is not None
             }
-        write(Tree(files), Path(arguments.distdir), force=arguments.force)
+        self._put(files)
+
+    def _put(self, files: dict[PurePosixPath, CopiedFile]) -> None:
+        """Put files into the DISTDIR."""
+        arguments = self.arguments
+        if not (arguments.dry_run or arguments.diff or arguments.check):
+            write(Tree({**files}), Path(arguments.distdir), force=arguments.force)
 
 
 def _mirrors(arguments: argparse.Namespace) -> Mirrors:

@@ -21,12 +21,14 @@ from pkggen.errors import InputError, PkggenError, ToolError, UsageError, printa
 from pkggen.publish.maintainers import MAINTAINERS
 from pkggen.publish.nixpkgs import release_submission, submission, write_and_commit
 from pkggen.publish.pull_request import pull_request
-from pkggen.recipe.build import image_recipe
+from pkggen.recipe.build import package_recipe
 from pkggen.recipe.depexts import depexts
+from pkggen.recipe.model import ImageRecipe, ToolRecipe
 from pkggen.recipe.rebuild import rebuild_plan
 from pkggen.recipe.release import is_tool, tool_release
 from pkggen.targets.nix.rebuild import Inputs, Pin, rebuild_tree
 from pkggen.targets.nix.render import flake_tree, image_tree, overlay_tree
+from pkggen.targets.nix.tool import tool_tree
 from pkggen.tree import plan, write
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
     from pkggen.publish.checkout import Commit
     from pkggen.publish.nixpkgs import Submission
-    from pkggen.recipe.model import ImageRecipe
+    from pkggen.recipe.model import AnyRecipe
     from pkggen.recipe.overrides import Overrides
     from pkggen.record.model import Record
     from pkggen.tree import Change, Tree
@@ -50,8 +52,8 @@ class _Outcome:
 
     source: str | None
     """As the user wrote it; None for the overlay."""
-    recipe: ImageRecipe | None = None
-    """Of an image that could be packaged."""
+    recipe: AnyRecipe | None = None
+    """Of what could be packaged."""
     changes: tuple[Change, ...] = ()
     """Of its files."""
     submitted: Submission | None = None
@@ -136,8 +138,12 @@ def _package(
     record = opened(source)
     if is_tool(record):
         return _tool(source, record, arguments, done)
-    recipe = image_recipe(record, overrides, source_licences(record, overrides, arguments))
+    recipe = package_recipe(record, overrides, source_licences(record, overrides, arguments))
     _require_free(recipe.name, done)
+    if isinstance(recipe, ToolRecipe):
+        done[recipe.name] = source
+        tree = _tool_package(record, recipe, arguments)
+        return _Outcome(source=source, recipe=recipe, changes=_apply(tree, arguments))
     rebuild = rebuild_files(record, recipe, arguments)
     if arguments.nixpkgs is None:
         tree = image_tree(recipe, nixpkgs=False, rebuild=rebuild)
@@ -150,6 +156,21 @@ def _package(
         outcome = replace(_submit(source, submitted, arguments), recipe=recipe)
     done[recipe.name] = source
     return outcome
+
+
+def _tool_package(record: Record, recipe: ToolRecipe, arguments: argparse.Namespace) -> Tree:
+    """Return the package of the recorded files of a tool."""
+    if arguments.nixpkgs is not None or arguments.rebuild:
+        raise InputError(
+            f"{recipe.name} is no unikernel: nixpkgs wants tools built from source, and"
+            " --rebuild is for images",
+            where=record.source,
+            hint="--output writes a package of the recorded files, for an overlay or a flake",
+        )
+    for reason in () if recipe.package is None else recipe.package.left_out:
+        talk(f"{recipe.name}: {reason}")
+    installed = sorted(record.switch.installed_names)
+    return tool_tree(recipe, depexts(record, installed, "nixos"))
 
 
 def _tool(
@@ -295,7 +316,8 @@ def _as_json(outcome: _Outcome, *, diff: bool) -> dict[str, object]:
     }
     if outcome.recipe is not None:
         result["name"] = outcome.recipe.name
-        result["image_sha256"] = outcome.recipe.image.sha256
+        if isinstance(outcome.recipe, ImageRecipe):
+            result["image_sha256"] = outcome.recipe.image.sha256
     if outcome.submitted is not None:
         result["name"] = outcome.submitted.name
         if _differ(outcome.changes):

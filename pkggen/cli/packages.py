@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pkggen.recipe.overrides import Overrides
     from pkggen.recipe.plan import RebuildPlan
     from pkggen.record.model import Record
+    from pkggen.sources.model import Source
     from pkggen.tree import Change
 
 FOUND_CHANGES: Final = 1
@@ -109,11 +110,26 @@ def fetched_distfiles(plan: RebuildPlan, arguments: argparse.Namespace) -> tuple
     Raises:
         PkggenError: see `sources.fetch.fetch`.
     """
+    found = [
+        *fetched_sources(plan.sources, arguments),
+        *(carried_distfile(carried, Bytes(carried.content)) for carried in plan.carried),
+    ]
+    return tuple(sorted(found, key=lambda one: one.name))
+
+
+def fetched_sources(
+    sources: tuple[Source, ...], arguments: argparse.Namespace
+) -> tuple[Distfile, ...]:
+    """Return sources, fetched, verified and kept in the cache.
+
+    Raises:
+        PkggenError: see `sources.fetch.fetch`.
+    """
     from pkggen.sources.fetch import fetch  # noqa: PLC0415 - few commands need it
 
-    with progress(len(plan.sources)) as tell:
-        fetched = fetch(plan.sources, download_cache(arguments), choices(arguments), tell)
-    found = [
+    with progress(len(sources)) as tell:
+        fetched = fetch(sources, download_cache(arguments), choices(arguments), tell)
+    return tuple(
         Distfile(
             name=one.source.file_name,
             sha256=one.hashes.sha256,
@@ -123,9 +139,7 @@ def fetched_distfiles(plan: RebuildPlan, arguments: argparse.Namespace) -> tuple
             commit=one.commit,
         )
         for one in fetched
-    ]
-    found += [carried_distfile(carried, Bytes(carried.content)) for carried in plan.carried]
-    return tuple(sorted(found, key=lambda one: one.name))
+    )
 
 
 def _write_common(tree: Tree, arguments: argparse.Namespace, *, merges: bool) -> _Outcome:

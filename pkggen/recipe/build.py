@@ -13,8 +13,10 @@ from pkggen.recipe.licences import image_licences
 from pkggen.recipe.linked import linked_parts
 from pkggen.recipe.model import ImageRecipe, Provenance, ToolRecipe, Version
 from pkggen.recipe.overrides import OVERRIDES_FILE, PACKAGE_NAME, web_url
+from pkggen.recipe.tool_reader import described_tool
 from pkggen.recipe.versions import release_of
 from pkggen.record.assemble import no_image_reason
+from pkggen.record.binary_package import read_package, recorded_package
 from pkggen.record.model import SWITCH_FILE
 
 if TYPE_CHECKING:
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
     from pkggen.opam.package import OpamPackage
     from pkggen.recipe.model import AnyRecipe, Licences, Maintainer
     from pkggen.recipe.overrides import Overrides, PackageOverrides
-    from pkggen.record.model import Artifact, Record, Solo5Image
+    from pkggen.recipe.tool import Tool
+    from pkggen.record.model import Artifact, Record, RecordedPackage, Solo5Image
     from pkggen.sources.model import Use
 
 T = TypeVar("T")
@@ -72,11 +75,13 @@ def package_recipe(
     if record.image is not None:
         return image_recipe(record, overrides, by_sources)
     builder = _Builder(record, overrides, by_sources)
-    payload = builder.tried(lambda: _files(record))
+    tool = builder.tried(lambda: described_tool(record.switch.root.name))
+    builder.summary = None if tool is None else tool.summary
+    payload = builder.tried(lambda: _payload(record, tool))
     common = builder.common()
     if payload is None or common is None:
         raise builder.error()
-    return ToolRecipe(payload=payload, machine=_machine(record), **common)
+    return ToolRecipe(machine=_machine(record), tool=tool, **payload, **common)
 
 
 def past_version(record: Record, overrides: Overrides) -> tuple[Version, Provenance]:
@@ -117,6 +122,8 @@ class _Builder:
         self.stated = overrides.of(record.job)
         self.by_sources = by_sources
         self.faults: list[PkggenError] = []
+        self.summary: str | None = None
+        """What the description of a tool says of it in one line."""
 
     def tried(self, read: Callable[[], T]) -> T | None:
         try:
@@ -139,7 +146,7 @@ class _Builder:
             licences = self.tried(
                 lambda: stated.licence or _licences(record, stated, self.by_sources)
             )
-            line = self.tried(lambda: _description(record, root, name or "", stated))
+            line = self.tried(lambda: _description(record, root, name or "", stated, self.summary))
         if not (built and name and root and licences and line):
             return None
         return _Common(
@@ -163,6 +170,23 @@ def _image(record: Record) -> tuple[Artifact, Solo5Image]:
             "holds it",
         )
     return record.image, record.solo5
+
+
+class _Payload(TypedDict):
+    """The fields of a `ToolRecipe` about what is installed."""
+
+    payload: tuple[Artifact, ...]
+    package: RecordedPackage | None
+
+
+def _payload(record: Record, tool: Tool | None) -> _Payload:
+    if tool is not None and tool.build is not None:
+        return _Payload(payload=(), package=None)
+    archive = recorded_package(record)
+    if archive is None:
+        return _Payload(payload=_files(record), package=None)
+    package = read_package(archive)
+    return _Payload(payload=package.files, package=package)
 
 
 def _files(record: Record) -> tuple[Artifact, ...]:
@@ -212,9 +236,11 @@ def _licences(
     return image_licences(parts, dict(stated.licences), record.job)
 
 
-def _description(record: Record, root: OpamPackage, name: str, stated: PackageOverrides) -> str:
-    if stated.description is not None:
-        text = stated.description
+def _description(
+    record: Record, root: OpamPackage, name: str, stated: PackageOverrides, summary: str | None
+) -> str:
+    if stated.description is not None or summary is not None:
+        text = stated.description or summary or ""
     elif not root.synopsis or _GENERATED_SYNOPSIS.fullmatch(root.synopsis):
         text = "MirageOS unikernel" + (f" for Solo5 {record.solo5.target}" if record.solo5 else "")
     else:

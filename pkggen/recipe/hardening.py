@@ -1,4 +1,4 @@
-"""How every systemd target confines a tender; no capabilities, no devices but its own.
+"""How every systemd target confines tenders and the services of tools.
 
 Sources: systemd.exec(5) and systemd.resource-control(5); Solo5 0.8 to 0.12 `tenders/{hvt,spt}`.
 """
@@ -87,3 +87,31 @@ HARDENING: Final = (
     ),
 )
 """How every systemd target confines a tender; no capabilities, no devices but its own."""
+
+DAEMON_HARDENING: Final = (
+    Setting(name="AmbientCapabilities", value="", reason="It needs no capability."),
+    Setting(name="CapabilityBoundingSet", value="", reason="It needs no capability."),
+    Setting(name="NoNewPrivileges", value="yes", reason="It needs no capability."),
+    Setting(name="DevicePolicy", value="closed", reason="It uses no devices but those like null."),
+    Setting(name="PrivateDevices", value="yes", reason="It uses no devices but those like null."),
+    Setting(name="ProtectSystem", value="strict", reason="Only its own state is writable."),
+    Setting(name="ProtectHome", value="yes", reason="Only its own state is writable."),
+    Setting(name="PrivateTmp", value="yes", reason="Its temporary files are nobody else's."),
+    Setting(name="ProtectClock", value="yes", reason="It is no part of the system."),
+    Setting(name="ProtectControlGroups", value="yes", reason="It is no part of the system."),
+    Setting(name="ProtectHostname", value="yes", reason="It is no part of the system."),
+    Setting(name="ProtectKernelLogs", value="yes", reason="It is no part of the system."),
+    Setting(name="ProtectKernelModules", value="yes", reason="It is no part of the system."),
+    Setting(name="ProtectKernelTunables", value="yes", reason="It is no part of the system."),
+    Setting(name="ProtectProc", value="invisible", reason="It looks at no process of others."),
+    Setting(name="KeyringMode", value="private", reason="It uses no keys of the kernel."),
+    Setting(name="RestrictNamespaces", value="yes", reason="It makes no namespaces."),
+    Setting(name="RestrictRealtime", value="yes", reason="It asks for no realtime scheduling."),
+    Setting(name="RestrictSUIDSGID", value="yes", reason="It makes no set-user-id files."),
+    Setting(name="LockPersonality", value="yes", reason="One machine, one ABI."),
+    Setting(name="SystemCallArchitectures", value="native", reason="One machine, one ABI."),
+    Setting(name="MemoryDenyWriteExecute", value="yes", reason="It makes no code while it runs."),
+    Setting(name="SystemCallFilter", value="@system-service", reason="What a daemon calls."),
+    Setting(name="UMask", value="0027", reason="What it writes is not for everybody."),
+)
+"""How every systemd target confines the service of a tool, unless its description says why not."""

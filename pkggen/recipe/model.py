@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pkggen.opam.package import Checksum
-    from pkggen.record.model import Artifact, Origin, Solo5Image
+    from pkggen.recipe.tool import Build, Tool
+    from pkggen.record.model import Artifact, Origin, RecordedPackage, Solo5Image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,9 +131,19 @@ class ToolRecipe(Recipe):
     """How to package the recorded files of anything that is no unikernel."""
 
     payload: tuple[Artifact, ...]
-    """The recorded files that are installed, at least one; paths are relative to the prefix."""
+    """The recorded files that are installed; paths are relative to the prefix. At least one, unless
+    the tool is built natively."""
     machine: str
     """Machine that they were built for, as ELF and `uname -m` name it."""
+    tool: Tool | None = None
+    """What is known about it; None if it has no description."""
+    package: RecordedPackage | None = None
+    """The recorded binary package that the payload is in; None if it is recorded file by file."""
+
+    @property
+    def native(self) -> Build | None:
+        """How it is built from its release tarball; None if the recorded files are installed."""
+        return None if self.tool is None else self.tool.build
 
 
 AnyRecipe: TypeAlias = ImageRecipe | ToolRecipe

@@ -30,14 +30,17 @@ from pkggen.recipe.plan import (
     Text,
     Vendored,
 )
+from pkggen.recipe.tool import prefix_path
+from pkggen.recipe.tool_reader import described_tool
 from pkggen.recipe.variables import SYSTEM_KEYS, Scope, SwitchVariables, text
 from pkggen.record.assemble import verified_bytes
+from pkggen.record.binary_package import is_package, read_package, recorded_package
 from pkggen.record.metadata import read_build_hashes
 from pkggen.record.model import BUILD_HASHES_SUFFIX
 from pkggen.sources.model import Use, collect_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from pkggen.opam.filter import Variable
     from pkggen.opam.package import Command, EnvSetting, ExtraFile, Filtered, OpamPackage
@@ -65,6 +68,7 @@ _NOT_EXPORTED: Final = frozenset(
         "SWITCH_PATH",
     }
 )
+_PACKAGING: Final = re.compile(r"packaging/(debian|FreeBSD)/create_package\.sh")
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ABSOLUTE: Final = re.compile(r"(/[A-Za-z0-9_+.~-]*[A-Za-z0-9_+~-][A-Za-z0-9_+.~-]*)+")
 _NOT_EDGES: Final = frozenset({"post", "with-test", "with-doc", "with-dev-setup"})
@@ -230,7 +234,7 @@ class _Planner:
         commands = [
             words
             for command in (*package.build, *package.install)
-            if (words := self._command(package, command, scope))
+            if (words := self._command(package, command, scope)) and not _is_packaging(words)
         ]
         return PackagePlan(
             name=name,
@@ -349,18 +353,49 @@ class _Planner:
 
     def _expected(self) -> tuple[Expected, ...]:
         found = {
-            str(artifact.path): Expected(
-                path=str(artifact.path), kind="sha256", digest=artifact.sha256
-            )
-            for artifact in self.record.artifacts
+            path: Expected(path=path, kind="sha256", digest=sha256)
+            for path, sha256 in self._recorded()
         }
         for file in self.record.metadata:
             if file.path.name.endswith(BUILD_HASHES_SUFFIX):
                 hashes = read_build_hashes(verified_bytes(file, str(file.path)), str(file.path))
                 for path, digest in hashes.items():
                     name = str(path)
+                    if is_package(path):
+                        continue
                     found.setdefault(name, Expected(path=name, kind="md5", digest=digest))
         return tuple(found[path] for path in sorted(found))
+
+    def _recorded(self) -> Iterator[tuple[str, str]]:
+        """Yield paths below the prefix and sha256s of the recorded files.
+
+        Of a binary package those of the programs in it: see `_is_packaging`.
+        """
+        package = recorded_package(self.record)
+        if package is not None:
+            tool = described_tool(self.root.name)
+            for file in read_package(package).files:
+                origin = prefix_path(tool, file.path)
+                omitted = tool is not None and tool.place_of(file.path) is None
+                if origin is not None and not omitted:
+                    yield str(origin), file.sha256
+        for file in self.record.artifacts:
+            if not is_package(file.path):
+                yield str(file.path), file.sha256
+
+
+def _is_packaging(words: tuple[Text, ...]) -> bool:
+    """Tell whether a command is upstream's script that makes a .deb or .pkg of what was built.
+
+    It is not run: its result depends on who runs it (owners of files, dpkg's version), and takes
+    the place of the programs themselves in the list of what is installed. Without it they are
+    installed, and each is compared with the one in the recorded package.
+    """
+    return words[:1] == (("sh",),) and any(
+        isinstance(part, str) and _PACKAGING.fullmatch(part) is not None
+        for word in words
+        for part in word
+    )
 
 
 def _is_absolute(path: str) -> bool:

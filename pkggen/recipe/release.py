@@ -9,12 +9,14 @@ from pkggen.errors import InputError, PkggenError, raise_all
 from pkggen.recipe.build import provenance
 from pkggen.recipe.model import Release
 from pkggen.recipe.versions import release_of
+from pkggen.sources.model import Use, collect_sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pkggen.opam.package import OpamPackage, Url
     from pkggen.record.model import Record
+    from pkggen.sources.model import Source
 
 TOOLS: Final = frozenset({"solo5"})
 """Packages of which every distribution has, or wants, one that is made by hand."""
@@ -37,7 +39,7 @@ def tool_release(record: Record) -> Release:
     """Return the release that a recorded tool was built from.
 
     Args:
-        record: The build; `is_tool` holds.
+        record: The build of a tool.
 
     Raises:
         InputError: it is no release, or its archive has no usable address or checksum; all of that
@@ -76,6 +78,22 @@ def tool_release(record: Record) -> Release:
         checksums=checksums,
         provenance=provenance(record, root),
     )
+
+
+def release_source(record: Record) -> Source:
+    """Return the release tarball of a recorded tool, for a build without opam.
+
+    Raises:
+        InputError: see `tool_release`; or it is in an archive of no known kind.
+    """
+    release = tool_release(record)
+    use = Use("package", release.name)
+    found = next(one for one in collect_sources(record.switch) if use in one.users)
+    if found.kind != "archive":
+        raise InputError(
+            f"the source of {release.name} is no archive", where=record.source, hint=_HINT
+        )
+    return found
 
 
 def _named(root: OpamPackage) -> str:

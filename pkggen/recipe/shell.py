@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 from pkggen.errors import InputError
 from pkggen.recipe.plan import Runtime
+from pkggen.recipe.tool import HOLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from pkggen.recipe.plan import Text
 
@@ -51,6 +52,30 @@ def word(text: Text | str) -> Shell:
 def words(texts: Iterable[Text | str]) -> Shell:
     """Return words with blanks between them."""
     return Shell(" ".join(map(word, texts)))
+
+
+def in_make(text: str, holes: Mapping[str, str]) -> Shell:
+    """Return one word in a recipe of make.
+
+    Args:
+        text: The word; only its holes, such as `{jobs}`, are expanded by make.
+        holes: What fills them: variables of make, whose values hold no single quote.
+
+    Raises:
+        InputError: nothing fills a hole.
+    """
+    parts = HOLE.split(text)
+    if unknown := set(parts[1::2]) - holes.keys():
+        raise InputError(f"nothing is known for {min(unknown)!r} here", where=text)
+    if len(parts) == 3 and not parts[0] and not parts[2] and parts[1] == "make":
+        return Shell(holes["make"])  # which may be a program with arguments
+    if len(parts) == 1:
+        return Shell(word(text).replace("$", "$$"))
+    filled = (
+        holes[part] if index % 2 else part.replace("'", "'\\''").replace("$", "$$")
+        for index, part in enumerate(parts)
+    )
+    return Shell(f"'{''.join(filled)}'")
 
 
 def comment(text: str) -> Shell:

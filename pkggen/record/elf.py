@@ -14,10 +14,10 @@ from pkggen.errors import InputError
 from pkggen.record.model import Program, Solo5Device, Solo5Image
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import PurePosixPath
 
-    from pkggen.record.model import Record
+    from pkggen.record.model import Artifact, Record
 
 ELF_MAGIC: Final = b"\x7fELF"
 
@@ -75,8 +75,13 @@ def solo5_image(file: BinaryIO, name: str) -> Solo5Image | None:
 
 def programs(record: Record) -> Mapping[PurePosixPath, Program]:
     """Return the built files that are ELF files, by path."""
+    return elf_files(record.artifacts)
+
+
+def elf_files(files: Iterable[Artifact]) -> Mapping[PurePosixPath, Program]:
+    """Return those files that are ELF files, by path."""
     found = {}
-    for file in record.artifacts:
+    for file in files:
         with file.content.open() as content:
             if content.read(len(ELF_MAGIC)) == ELF_MAGIC:
                 found[file.path] = _program(content)

@@ -56,6 +56,20 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedPackage:
+    """A recorded `.deb` or `.pkg`, and what is in it."""
+
+    archive: Artifact
+    """The package."""
+    files: tuple[Artifact, ...]
+    """Its files in the layout of an opam prefix, sorted by path."""
+    members: tuple[str, ...]
+    """For each of them its name in the package's own archive."""
+    left_out: tuple[str, ...]
+    """What is not taken over, and why; one sentence each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
     """orb's build-environment: the variables of the build and the system it ran on."""
 

@@ -102,7 +102,7 @@ def tender_package(place: Path, program: str) -> Path:
     (place / "DEBIAN").mkdir(parents=True)
     (place / "DEBIAN/control").write_text(
         "Package: solo5-hvt\nVersion: 0.9.0\nArchitecture: amd64\n"
-        "Maintainer: A B <a@example.org>\nDescription: stand-in\n"
+        "Maintainer: A B <a@example.org>\nProvides: solo5-hvt-abi-2\nDescription: stand-in\n"
     )
     (place / "usr/bin").mkdir(parents=True)
     (place / "usr/bin/solo5-hvt").write_text(program)

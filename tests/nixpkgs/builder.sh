@@ -10,6 +10,7 @@ fi
 
 for input in ${nativeBuildInputs[@]-} ${compiler-}; do
   PATH=$input/bin:$PATH
+  if [ -e "$input/nix-support/setup-hook" ]; then . "$input/nix-support/setup-hook"; fi
 done
 
 runHook() {

@@ -76,10 +76,11 @@ let
     let
       unknown = filter (name: !(options ? ${name})) (attrNames values);
       option =
-        name:
-        { type, ... }@declared:
-        if values ? ${name} then
-          type.merge "${where}.${name}" values.${name}
+        name: declared:
+        if !declared ? type then
+          define "${where}.${name}" declared (values.${name} or { })
+        else if values ? ${name} then
+          declared.type.merge "${where}.${name}" values.${name}
         else
           declared.default or (throw "The option `${where}.${name}' was accessed but has no value defined.");
     in
@@ -97,6 +98,7 @@ let
       filter
       ;
     mkOption = declared: declared;
+    mkIf = condition: value: if condition then value else { };
     literalExpression = text: text;
     attrNames = builtins.attrNames;
     mapAttrs = builtins.mapAttrs;
@@ -164,6 +166,8 @@ in
 {
   failed = map (a: a.message) (filter (a: !a.assertion) config.assertions);
   inherit (config.systemd) services;
+  sockets = config.systemd.sockets or { };
+  tmpfiles = config.systemd.tmpfiles.rules or [ ];
   users = mapAttrs (_: user: { inherit (user) isSystemUser group; }) config.users.users;
   groups = attrNames config.users.groups;
   inherit (config.networking.dhcpcd) denyInterfaces;

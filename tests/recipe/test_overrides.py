@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from pkggen.errors import Faults, InputError, PkggenError, Place
 from pkggen.recipe.model import LicenceTerm, Maintainer
 from pkggen.recipe.overrides import (
-    MAX_BYTES,
     Overrides,
     PackageOverrides,
     read_overrides,
     web_url,
 )
+from pkggen.recipe.yaml_reader import MAX_BYTES
 
 FULL: Final = """\
 maintainer: {name: Jane Doe, email: jane@example.org, nixpkgs: janedoe}

@@ -11,7 +11,7 @@ import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from pkggen import compression
+from pkggen import ar, compression
 from pkggen.errors import InputError
 from pkggen.publish.apt.names import check
 from pkggen.targets.deb.deb822 import parse
@@ -32,11 +32,6 @@ INDEX_FIELDS: Final = frozenset(
 )
 """Fields, in small letters, that only an index or dpkg itself may set."""
 
-_MAGIC: Final = b"!<arch>\n"
-_HEADER: Final = re.compile(
-    rb"(.{16})[0-9 ]{12}[0-9 ]{6}[0-9 ]{6}[0-7 ]{8}([0-9]{1,10} *)`\n", re.DOTALL
-)
-_MOST_MEMBERS: Final = 32
 _COMPRESSIONS: Final[dict[str, Compression | None]] = {
     "control.tar": None,
     "control.tar.gz": "gz",
@@ -84,24 +79,10 @@ def read_deb(file: BinaryIO, where: str) -> Deb:
 
 def _members(file: BinaryIO, where: str) -> Iterator[tuple[str, tuple[int, int]]]:
     """Yield name, offset and size of every member."""
-    end = file.seek(0, io.SEEK_END)
-    file.seek(0)
-    if file.read(len(_MAGIC)) != _MAGIC:
-        raise InputError("not a Debian package", where=where)
-    offset = len(_MAGIC)
     names: list[str] = []
-    while offset < end:
-        file.seek(offset)
-        found = _HEADER.fullmatch(file.read(60))
-        if found is None or len(names) == _MOST_MEMBERS:
-            raise InputError(f"the package is damaged at byte {offset}", where=where)
-        name, size = found[1].decode("ascii").rstrip(" ").removesuffix("/"), int(found[2])
-        offset += 60
-        if offset + size > end:
-            raise InputError("the package breaks off", where=where)
-        names.append(name)
-        yield name, (offset, size)
-        offset += size + size % 2
+    for member in ar.members(file, where):
+        names.append(member.name)
+        yield member.name, (member.offset, member.size)
     known = [name for name in names if not name.startswith("_")]
     kinds = [name.split(".")[0] for name in known]
     if kinds != ["debian-binary", "control", "data"] or len(set(names)) < len(names):

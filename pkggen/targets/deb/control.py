@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Final
 
 from pkggen.errors import InputError, PkggenError
 from pkggen.recipe.model import ImageRecipe
-from pkggen.recipe.service import SOLO5_WITH_ABI_2, service
+from pkggen.recipe.service import service
 from pkggen.targets.deb import names, quote
 from pkggen.targets.deb.deb822 import render
+from pkggen.targets.deb.native import packages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pkggen.recipe.model import AnyRecipe, Maintainer
     from pkggen.recipe.service import Service
+    from pkggen.recipe.tool import BinaryPackage
     from pkggen.targets.deb.model import Inputs
 
 STANDARDS: Final = "4.6.2"
@@ -43,7 +45,7 @@ def control(inputs: Inputs, maintainer: Maintainer) -> str:
     recipe = inputs.recipe
     source = {
         "Source": recipe.name,
-        "Section": _section(recipe),
+        "Section": _section(inputs),
         "Priority": "optional",
         "Maintainer": f"{maintainer.name} <{maintainer.email}>",
         "Build-Depends": ",\n".join(build_depends(inputs)),
@@ -51,13 +53,19 @@ def control(inputs: Inputs, maintainer: Maintainer) -> str:
         **({} if recipe.homepage is None else {"Homepage": _literal(recipe.homepage)}),
         "Rules-Requires-Root": "no",
     }
-    binary = {
-        "Package": recipe.name,
-        "Architecture": names.ARCHITECTURES[recipe.machine],
-        "Depends": ",\n".join(_depends(recipe)),
-        "Description": "\n".join([_literal(recipe.description), *_description(inputs)]),
-    }
-    return f"{render(source)}\n{render(binary)}"
+    tool = inputs.tool
+    if tool is None:
+        binaries = [
+            {
+                "Package": recipe.name,
+                "Architecture": names.ARCHITECTURES[recipe.machine],
+                "Depends": ",\n".join(_depends(recipe)),
+                "Description": "\n".join([_literal(recipe.description), *_description(inputs)]),
+            }
+        ]
+    else:
+        binaries = [_binary(inputs, package) for package in packages(tool)]
+    return "\n".join(map(render, (source, *binaries)))
 
 
 def faults(inputs: Inputs) -> Iterator[PkggenError]:
@@ -114,16 +122,53 @@ def build_depends(inputs: Inputs) -> Iterator[str]:
     yield "debhelper-compat (= 13)"
     if isinstance(inputs.recipe, ImageRecipe):
         yield "dh-sequence-installsysusers"
+    if inputs.tool is not None and inputs.tool.users:
+        yield "dh-sequence-installsysusers"
+    if inputs.tool is not None and inputs.tool.build is not None:
+        yield from inputs.tool.build.needs_of("debian")
     if inputs.rebuild is not None:
         yield from sorted(set(inputs.rebuild.depends) - _NOT_NAMED)
 
 
 def tender_depends(described: Service) -> str:
-    """Return the dependency of an image on its tender."""
-    return f"{described.tender} (>= {SOLO5_WITH_ABI_2})"
+    """Return the dependency of an image on its tender: what that provides, whatever its version.
+
+    A tender runs images of one version of the ABI only, and its release does not tell which.
+    """
+    return f"{described.tender}-abi-{described.abi_version}"
 
 
-def _section(recipe: AnyRecipe) -> str:
+def _binary(inputs: Inputs, package: BinaryPackage) -> dict[str, str]:
+    """Return the stanza of a package of a described tool."""
+    recipe = inputs.recipe
+    relations = dict(package.debian)
+    depends = (*relations.pop("Depends", ()), "${misc:Depends}", "${shlibs:Depends}")
+    last = (
+        "It is built from the release tarball that a recorded build names."
+        if inputs.release is not None
+        else "It was built from the recorded sources and has the recorded sha256."
+        if inputs.rebuild is not None
+        else "It is packaged as it was recorded."
+    )
+    section = {} if package.category == _section(inputs) else {"Section": package.category}
+    return {
+        "Package": recipe.name + package.suffix,
+        **section,
+        "Architecture": " ".join(
+            sorted(names.ARCHITECTURES[one] for one in package.machines or (recipe.machine,))
+        ),
+        "Depends": ",\n".join(depends),
+        **{field: ",\n".join(values) for field, values in relations.items()},
+        "Description": "\n".join(
+            [package.summary, *_extended(package.description), "", *_wrapped(last)]
+        ),
+    }
+
+
+def _section(inputs: Inputs) -> str:
+    recipe, tool = inputs.recipe, inputs.tool
+    if tool is not None:
+        return tool.packages[0].category
     return "net" if isinstance(recipe, ImageRecipe) and service(recipe).networks else "misc"
 
 

@@ -30,7 +30,7 @@ def source_overrides(inputs: Inputs, header: str) -> str:
         inputs: With at least one ELF file.
         header: Comment at the head.
     """
-    shipped = inputs.rebuild is not None
+    shipped = inputs.rebuild is not None or inputs.release is not None
     reason = (
         "The recorded files are here to compare with: what is packaged is built from the sources."
         if shipped

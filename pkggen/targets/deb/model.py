@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from pkggen.recipe.model import ToolRecipe
 from pkggen.targets.deb.components import cached
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pkggen.recipe.model import AnyRecipe, Provenance, Version
     from pkggen.recipe.parts import Part
     from pkggen.recipe.plan import RebuildPlan
+    from pkggen.recipe.tool import Tool
     from pkggen.record.model import Program, Record
     from pkggen.targets.deb.components import Component
     from pkggen.tree import Tree
@@ -73,7 +75,20 @@ class Inputs:
     """The ELF files of the record, by path."""
     rebuild: Rebuild | None = None
     """None for a package of the recorded files themselves."""
+    release: Distfile | None = None
+    """Release tarball of a tool that is built natively."""
     earlier: tuple[Earlier, ...] = ()
     """Builds before this one, the newest first."""
     overlay: Tree | None = None
     """Files below `debian/` that a maintainer has written."""
+
+    @property
+    def tool(self) -> Tool | None:
+        """What is known about a tool; None for an image, and for a tool without description."""
+        return self.recipe.tool if isinstance(self.recipe, ToolRecipe) else None
+
+    @property
+    def in_cache(self) -> tuple[Distfile, ...]:
+        """The sources that are in the source package in the layout of opam's download cache."""
+        native = () if self.release is None else (self.release,)
+        return native if self.rebuild is None else self.rebuild.cached

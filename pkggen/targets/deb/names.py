@@ -31,6 +31,7 @@ _PLACES: Final = {
     "sbin": "usr/sbin",
     "lib": "usr/lib",
     "libexec": "usr/libexec",
+    "include": "usr/include",
     "share": "usr/share",
     "doc": "usr/share/doc",
     "man": "usr/share/man",

@@ -4,7 +4,7 @@ Whatever these functions return is marked as `Deb`; templates print nothing else
 goes into control files is escaped by `deb822`, shell by `recipe.shell`.
 
 Sources: GNU make manual, 3.1 (comments and their ends); systemd.unit(5) (specifiers) and
-systemd.syntax(7) (lines); Debian Policy 4.4 (changelogs).
+systemd.syntax(7) (lines); Debian Policy 4.4 (changelogs); groff_man(7).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _WORD: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+.~:@=,/-]*")
+_SETTING: Final = re.compile(r"[A-Za-z0-9_+.:@=,/${}-]*")
 # At its start, programs take a hyphen for an option, and shells a tilde for a home.
 _PATH: Final = re.compile(r"(?![~-])[A-Za-z0-9_+.~-]+(/[A-Za-z0-9_+.~-]+)*")
 
@@ -73,10 +74,34 @@ def absolute(text: str) -> Deb:
     return Deb(f"/{path(text.removeprefix('/'))}")
 
 
+def recipe(command: Shell) -> Deb:
+    """Return a shell command for a line of a recipe of make."""
+    if "\n" in command:
+        raise InputError(f"{command!r} is no single line")
+    return Deb(command.replace("$", "$$"))
+
+
 def unit(text: str) -> Deb:
     """Return the value of a setting of systemd that is one free text."""
     line = _line(text).rstrip("\\ ")
     return Deb(line.replace("%", "%%"))
+
+
+def setting(text: str) -> Deb:
+    """Return a word of a command or a value in a unit; `${NAME}` and `$NAME` stay variables.
+
+    Raises:
+        InputError: it holds characters that systemd would interpret.
+    """
+    if not _SETTING.fullmatch(text):
+        raise InputError(f"{text!r} cannot be used in a unit")
+    return Deb(text)
+
+
+def roff(text: str) -> Deb:
+    """Return one line of text of a manual page."""
+    escaped = _line(text).replace("\\", r"\e").replace("-", r"\-").replace("'", r"\(aq")
+    return Deb(rf"\&{escaped}" if escaped.startswith(".") else escaped)
 
 
 def comment(text: str) -> Deb:

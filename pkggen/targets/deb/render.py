@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Final
 from pkggen import templating
 from pkggen.errors import InputError, PkggenError, raise_all
 from pkggen.recipe.changes import changes
-from pkggen.recipe.model import ImageRecipe
+from pkggen.recipe.model import ImageRecipe, ToolRecipe
 from pkggen.recipe.overrides import web_url
 from pkggen.recipe.script import rebuild_script
 from pkggen.recipe.service import service
+from pkggen.recipe.tool import prefix_path
 from pkggen.recipe.versions import deb_version
-from pkggen.targets.deb import control, lintian, names, quote, unikernel
+from pkggen.targets.deb import control, lintian, names, native, quote, tool, unikernel
 from pkggen.targets.deb.changelog import Entry, build_line, changelog, stamp
-from pkggen.targets.deb.components import DISTFILES
+from pkggen.targets.deb.components import DISTFILES, cached
 from pkggen.targets.deb.copyright import copyright_file
 from pkggen.tree import SEAL, TextFile, Tree, with_seal
 
@@ -35,6 +36,7 @@ _CLEANED: Final = (
 
 DEBIAN: Final = PurePosixPath("debian")
 BUILT: Final = "rebuilt"
+RELAID: Final = "relaid"
 HINT: Final = ".pkggen.hint"
 """End of the name of a generated file that a maintainer's own stands beside."""
 
@@ -72,13 +74,20 @@ def installed(recipe: AnyRecipe) -> Iterator[tuple[Artifact, PurePosixPath]]:
     Raises:
         InputError: a file has no place in Debian.
     """
-    return ((file, _place(recipe, file)) for file in recipe.payload)
+    for file in recipe.payload:
+        place = _place(recipe, file)
+        if place is not None:
+            yield file, place
 
 
-def _place(recipe: AnyRecipe, file: Artifact) -> PurePosixPath:
+def _place(recipe: AnyRecipe, file: Artifact) -> PurePosixPath | None:
+    """Return where a file is installed; None if its tool leaves it out."""
     if isinstance(recipe, ImageRecipe):
         return names.IMAGES / recipe.file_name
-    place = names.place(file.path)
+    target = file.path if recipe.tool is None else recipe.tool.place_of(file.path)
+    if target is None:
+        return None
+    place = names.place(target)
     if place is None:
         raise InputError("Debian has no place for this file of the record", where=str(file.path))
     return place
@@ -97,12 +106,15 @@ def _generated(inputs: Inputs) -> Tree:
         "upstream/metadata": TextFile(_upstream(inputs)),
         "watch": TextFile(f"version=4\n{_header(recipe)}\n{_WATCH}"),
         "docs": TextFile("".join(f"{name}\n" for name in _docs(inputs))),
-        "install": TextFile(_install(inputs)),
-        "SHA256SUMS": TextFile(
-            "".join(f"{file.sha256}  {place}\n" for file, place in installed(recipe))
-        ),
     }
-    if inputs.programs:
+    if inputs.release is None:
+        files |= {
+            "install": TextFile(_install(inputs)),
+            "SHA256SUMS": TextFile(
+                "".join(f"{file.sha256}  {place}\n" for file, place in installed(recipe))
+            ),
+        }
+    if inputs.programs and _package_file(inputs) is None:
         files["source/lintian-overrides"] = TextFile(
             lintian.source_overrides(inputs, _header(recipe))
         )
@@ -117,9 +129,9 @@ def _generated(inputs: Inputs) -> Tree:
         "tests/control": "tests-control",
         "tests/payload": "tests-payload",
     }
+    header = quote.Deb(_header(recipe))
     if isinstance(recipe, ImageRecipe):
         templates |= {"README.Debian": "README.Debian", "tests/launcher": "tests-launcher"}
-        header = quote.Deb(_header(recipe))
         service_files = unikernel.service_files(recipe, header)
         found |= {DEBIAN / path: file for path, file in service_files.items()}
     found |= {DEBIAN / path: file for path, file in _rebuild_files(inputs).items()}
@@ -128,6 +140,8 @@ def _generated(inputs: Inputs) -> Tree:
         text = templating.render(f"deb/{template}.j2", values, finalize=quote.finalize)
         executable = path == "rules" or template in {"tests-payload", "tests-launcher"}
         found[DEBIAN / path] = TextFile(text, executable=executable)
+    if isinstance(recipe, ToolRecipe):
+        found |= {DEBIAN / path: file for path, file in _tool_files(inputs, recipe, header).items()}
     unsealed = [
         quote.prose(f"{file.sha256}  {path}")
         for path, file in sorted(found.items())
@@ -140,6 +154,34 @@ def _generated(inputs: Inputs) -> Tree:
 
 
 _ALWAYS_THERE: Final = frozenset({"/", "/opt", "/tmp", "/var/tmp"})  # noqa: S108 - of builders
+
+
+def _tool_files(
+    inputs: Inputs, recipe: ToolRecipe, header: quote.Deb
+) -> dict[PurePosixPath, TextFile]:
+    """Return the files that only tools have, those that take the place of others among them."""
+    found: dict[PurePosixPath, TextFile] = {}
+    if recipe.package is not None:
+        members = "".join(f"{name}\n" for name in recipe.package.members)
+        found[PurePosixPath("payload")] = TextFile(members)
+        rebuilt = "" if inputs.rebuild is None else f"{BUILT}/\n"
+        found[PurePosixPath("clean")] = TextFile(f"{rebuilt}{RELAID}/\n")
+    if recipe.tool is None:
+        return found
+    first = recipe.tool.packages[0]
+    found |= tool.tool_files(recipe, recipe.tool, header)
+    values = {
+        **tool.readme_values(recipe, recipe.tool),
+        "provenance": [quote.prose(line) for line in _provenance(inputs)],
+    }
+    text = templating.render("deb/tool-README.Debian.j2", values, finalize=quote.finalize)
+    found[PurePosixPath(f"{recipe.name}{first.suffix}.README.Debian")] = TextFile(text)
+    if inputs.release is not None:
+        return found | native.native_files(recipe, recipe.tool, inputs.release, header)
+    pages = tool.manual_pages(recipe, first, recipe.machine, header)
+    return found | {PurePosixPath("man", page): TextFile(text) for page, text in pages.items()}
+
+
 _WATCH: Final = """\
 # There is nothing to watch: the upstream tarball is a recorded build, saved by pkggen. `pkggen deb`
 # with the name of the job makes the source package of the newest build.
@@ -160,7 +202,7 @@ def _faults(inputs: Inputs) -> Iterator[PkggenError]:
         except InputError as error:
             yield error
             continue
-        other = places.setdefault(place, file)
+        other = file if place is None else places.setdefault(place, file)
         if other is not file:
             yield InputError(f"{other.path} is installed at the same place", where=str(file.path))
 
@@ -187,7 +229,7 @@ def _entries(inputs: Inputs) -> Iterator[Entry]:
 
 
 def _copyright(inputs: Inputs, maintainer: Maintainer) -> str:
-    distfiles = () if inputs.rebuild is None else inputs.rebuild.distfiles
+    distfiles = inputs.in_cache if inputs.rebuild is None else inputs.rebuild.distfiles
     sources = [(_pattern(inputs.rebuild, one), one) for one in distfiles]
     return copyright_file(inputs.recipe, maintainer, inputs.parts, sources)
 
@@ -195,7 +237,7 @@ def _copyright(inputs: Inputs, maintainer: Maintainer) -> str:
 def _pattern(rebuild: Rebuild | None, distfile: Distfile) -> str:
     """Return the pattern of files that a source is in the source package."""
     if rebuild is None:
-        raise AssertionError(distfile.name)
+        return str(cached(distfile.sha256))
     place = rebuild.place(distfile)
     return str(place) if distfile in rebuild.cached else f"{place}/*"
 
@@ -222,13 +264,34 @@ def _docs(inputs: Inputs) -> Iterator[str]:
 
 
 def _install(inputs: Inputs) -> str:
-    obtained = "" if inputs.rebuild is None else f"{BUILT}/"
-    lines = [f"{obtained}{file.path} {place.parent}" for file, place in installed(inputs.recipe)]
+    lines = [
+        f"{_obtained(inputs, file)} {place.parent}" for file, place in installed(inputs.recipe)
+    ]
     if isinstance(inputs.recipe, ImageRecipe):
         name = inputs.recipe.name
         lines.append(f"debian/unikernel/{name} {names.LAUNCHERS}")
         lines.append(f"debian/unikernel/{name}.conf {names.CONFIGURATION}")
+    elif inputs.recipe.tool is not None:
+        lines += tool.configuration_files(inputs.recipe.tool)
+        first = inputs.recipe.tool.packages[0]
+        lines += (
+            f"debian/man/{page} usr/share/man/man{page.rpartition('.')[2]}"
+            for page in tool.manual_pages(inputs.recipe, first, inputs.recipe.machine, "")
+        )
     return "".join(f"{line}\n" for line in lines)
+
+
+def _obtained(inputs: Inputs, file: Artifact) -> str:
+    """Return where a file is that is installed, in the unpacked source package after the build."""
+    built = "" if inputs.rebuild is None else f"{BUILT}/"
+    recipe = inputs.recipe
+    if not isinstance(recipe, ToolRecipe) or recipe.package is None:
+        return f"{built}{file.path}"
+    origin = None if inputs.rebuild is None else prefix_path(recipe.tool, file.path)
+    if origin is not None:
+        return f"{built}{origin}"
+    members = dict(zip(recipe.package.files, recipe.package.members, strict=True))
+    return f"{RELAID}/{members[file].removeprefix('./')}"
 
 
 def _rebuild_files(inputs: Inputs) -> dict[PurePosixPath, TextFile]:
@@ -248,7 +311,8 @@ def _rebuild_files(inputs: Inputs) -> dict[PurePosixPath, TextFile]:
 
 def _kept(inputs: Inputs) -> Iterator[quote.Deb]:
     """Yield the recorded files that dh_clean would delete before they are installed."""
-    for file in () if inputs.rebuild is not None else inputs.recipe.payload:
+    packed = isinstance(inputs.recipe, ToolRecipe) and inputs.recipe.package is not None
+    for file in () if packed or inputs.rebuild is not None else inputs.recipe.payload:
         if _CACHE in file.path.parts:
             yield quote.path(_CACHE)
         elif any(file.path.match(pattern) for pattern in _CLEANED):
@@ -263,6 +327,9 @@ def _values(inputs: Inputs) -> dict[str, object]:
         "name": quote.word(recipe.name),
         "package": quote.word(recipe.name),
         "image": isinstance(recipe, ImageRecipe),
+        "package_file": _package_file(inputs),
+        "daemons": [] if inputs.tool is None else tool.starts(inputs.tool),
+        "native": inputs.release is not None,
         "shared": not isinstance(recipe, ImageRecipe),
         "rebuild": None if inputs.rebuild is None else _prefix(inputs.rebuild.plan.prefix),
         "kept": sorted(set(_kept(inputs))),
@@ -295,6 +362,14 @@ def _prefix(prefix: str) -> dict[str, quote.Deb | None]:
         "prefix": quote.absolute(prefix),
         "parent": None if parent in _ALWAYS_THERE else quote.absolute(parent),
     }
+
+
+def _package_file(inputs: Inputs) -> quote.Deb | None:
+    """Return upstream's own package, as recorded."""
+    recipe = inputs.recipe
+    if not isinstance(recipe, ToolRecipe) or recipe.package is None:
+        return None
+    return quote.path(str(recipe.package.archive.path))
 
 
 def _provenance(inputs: Inputs) -> Iterator[str]:

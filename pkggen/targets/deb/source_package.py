@@ -115,11 +115,11 @@ def _copied(file: Artifact) -> CopiedFile:
 
 def _distfiles(inputs: Inputs) -> Tree | None:
     """Return the sources in the layout of opam's download cache; None without."""
-    if inputs.rebuild is None or not inputs.rebuild.cached:
+    if not inputs.in_cache:
         return None
     files: dict[PurePosixPath, File] = {
         cached(one.sha256): CopiedFile(content=one.content, sha256=one.sha256, size=one.size)
-        for one in inputs.rebuild.cached
+        for one in inputs.in_cache
     }
     return Tree(files)
 

@@ -15,6 +15,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from pkggen.compression import Chunks
 from pkggen.errors import VerificationError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class StoredTarGz:
 
     def open(self) -> AbstractContextManager[BinaryIO]:
         """Open the archive from its start."""
-        return io.BufferedReader(_Reader(self._gzipped()), _CHUNK_BYTES)
+        return io.BufferedReader(Chunks(self._gzipped()), _CHUNK_BYTES)
 
     def _gzipped(self) -> Iterator[bytes]:
         checksum = size = 0
@@ -120,25 +121,3 @@ def _content(path: PurePosixPath, file: File) -> Iterator[bytes]:
             f"changed since it was read: sha256 {file.sha256}, found {digest.hexdigest()}",
             where=str(path),
         )
-
-
-class _Reader(io.RawIOBase):
-    """Chunks as a readable stream."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._left = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        while not self._left:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return 0
-            self._left = memoryview(chunk)
-        count = min(len(buffer), len(self._left))
-        buffer[:count] = self._left[:count]
-        self._left = self._left[count:]
-        return count

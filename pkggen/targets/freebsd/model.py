@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pkggen.recipe.model import ImageRecipe
+from pkggen.recipe.model import ImageRecipe, ToolRecipe
 from pkggen.targets.freebsd import names
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pkggen.recipe.model import AnyRecipe
     from pkggen.recipe.plan import RebuildPlan
     from pkggen.recipe.service import Service
+    from pkggen.recipe.tool import Tool
+    from pkggen.record.model import RecordedPackage
     from pkggen.targets.freebsd.distfiles import Listed, Mirrors
     from pkggen.targets.freebsd.licences import Licensing
     from pkggen.targets.freebsd.origins import Dependencies
@@ -115,6 +117,18 @@ class PortView:
     def is_image(self) -> bool:
         """Whether it is a unikernel, which runs below any version of FreeBSD."""
         return isinstance(self.recipe, ImageRecipe)
+
+    @property
+    def tool(self) -> Tool | None:
+        """What is known about a tool; None for an image, and for a tool without description."""
+        return self.recipe.tool if isinstance(self.recipe, ToolRecipe) else None
+
+    @property
+    def packed(self) -> RecordedPackage | None:
+        """Upstream's own package, if what is installed is in one."""
+        if self.rebuilt is not None or not isinstance(self.recipe, ToolRecipe):
+            return None
+        return self.recipe.package
 
     @property
     def timestamp(self) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from pkggen import templating
 from pkggen.recipe.script import SCRIPTS, rebuild_script
-from pkggen.targets.freebsd import distfiles, names, quote
+from pkggen.targets.freebsd import distfiles, names, quote, tool
 from pkggen.targets.freebsd.licences import PERMISSIONS
 from pkggen.targets.freebsd.model import FEW_FILES
 from pkggen.targets.freebsd.service import message, rc_script
@@ -19,6 +19,8 @@ from pkggen.tree import SEAL, CopiedFile, TextFile, Tree, with_seal
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from pkggen.recipe.model import AnyRecipe
+    from pkggen.targets.freebsd.licences import Licensing
     from pkggen.targets.freebsd.model import Installed, PortView, Sources
     from pkggen.targets.freebsd.quote import Make
 
@@ -88,6 +90,11 @@ def _extra_files(
         script = rc_script(view.service, view.recipe.description, image.place, header)
         yield PurePosixPath(f"{names.rc_name(view.recipe.name)}.in"), TextFile(script)
         yield PurePosixPath("pkg-message.in"), TextFile(message(view.service, header))
+    if view.tool is not None and view.tool.daemons:
+        header = (f"{names.GENERATED} from {view.made_from}", _EDIT, SEAL)
+        for name, text in tool.rc_scripts(view.tool, header).items():
+            yield PurePosixPath(f"{name}.in"), TextFile(text)
+        yield PurePosixPath("pkg-message.in"), TextFile(tool.message(view.tool, header))
     if sources is not None:
         digests = {one.name: one.sha256 for one in sources.distfiles}
         script = with_seal(rebuild_script(sources.plan, digests))
@@ -97,9 +104,16 @@ def _extra_files(
 
 
 def _header(view: PortView, *lines: str) -> Make:
+    return header(view.recipe, *lines)
+
+
+def header(recipe: AnyRecipe, *lines: str) -> Make:
+    """Return the comment at the head of a generated file."""
+    origin = recipe.provenance.origin
     every = (
-        f"{names.GENERATED} from {view.made_from}",
-        f"opam-switch: sha256 {view.recipe.provenance.switch_sha256}",
+        f"{names.GENERATED} from "
+        + (f"job {recipe.provenance.job}" if origin is None else origin.url),
+        f"opam-switch: sha256 {recipe.provenance.switch_sha256}",
         *lines,
         _EDIT,
         SEAL,
@@ -113,19 +127,26 @@ def _makefile(view: PortView, vouched: Sequence[str]) -> dict[str, object]:
     built = view.recipe.version.built.astimezone(UTC)
     return {
         "header": _header(view, *vouched),
-        "blocks": [quote.block(block) for block in _arranged(_variables(view))],
+        "blocks": [quote.block(block) for block in arranged(_variables(view))],
         "list_file": quote.Make(names.DISTFILES_FILE) if _has_list(view) else None,
         "rebuilt": plan is not None,
+        "packed": view.packed is not None,
         "distfile": quote.Make("${file:T}" if view.is_image else "${file}"),
         "carried": [] if plan is None else [quote.file_name(c.file_name) for c in plan.carried],
         "prefix": None if plan is None else quote.word(plan.prefix),
         "parent": None if plan is None else quote.word(str(PurePosixPath(plan.prefix).parent)),
         "built": quote.word(f"{built:%Y-%m-%dT%H:%M:%SZ}"),
         "service": view.service is not None,
+        "directories": []
+        if view.tool is None
+        else [
+            quote.Make(path if path.startswith("/") else f"${{PREFIX}}/{path}")
+            for path in (line.split(" ")[1] for line in tool.directories(view.tool))
+        ],
     }
 
 
-def _arranged(variables: Variables) -> list[Variables]:
+def arranged(variables: Variables) -> list[Variables]:
     """Return the variables in the blocks of the Porter's Handbook, those of our own behind them."""
     behind = (len(BLOCKS), 0)
     blocks: dict[int, Variables] = {}
@@ -143,7 +164,7 @@ def _variables(view: PortView) -> Variables:
         *_identity(view),
         ("MAINTAINER", [quote.word(view.maintainer)]),
         ("COMMENT", [quote.value(recipe.description)]),
-        *_licence(view),
+        *licence_variables(view.licensing),
         ("ONLY_FOR_ARCHS", [quote.word(view.architecture)]),
         # Stripping would change the recorded bytes.
         ("STRIP", []),
@@ -173,6 +194,14 @@ def _variables(view: PortView) -> Variables:
             ("USERS", [user]),
             ("GROUPS", [user]),
         ]
+    if view.tool is not None and view.tool.daemons:
+        found += [
+            ("USE_RC_SUBR", sorted(quote.word(tool.rc_name(one)) for one in view.tool.daemons)),
+            ("SUB_FILES", [quote.Make("pkg-message")]),
+        ]
+    if view.tool is not None and view.tool.users:
+        users = [quote.word(user.name) for user in view.tool.users]
+        found += [("USERS", users), ("GROUPS", users)]
     if len(plist) < FEW_FILES:
         found.append(("PLIST_FILES", sorted(_listed(line) for line in plist)))
     return found
@@ -205,8 +234,8 @@ def _identity(view: PortView) -> Variables:
     return found
 
 
-def _licence(view: PortView) -> Variables:
-    licensing = view.licensing
+def licence_variables(licensing: Licensing) -> Variables:
+    """Return what a Makefile says about licences."""
     found: Variables = [("LICENSE", [quote.value(" ".join(licensing.names))])]
     if licensing.comb != "single":
         found.append(("LICENSE_COMB", [quote.word(licensing.comb)]))
@@ -235,6 +264,8 @@ def _list(view: PortView) -> Variables:
 def _packing(view: PortView) -> list[str]:
     """Return the lines of the packing list: files sorted, then directories."""
     found = sorted(one.packed for one in view.payload)
+    if view.tool is not None:
+        return [*found, *tool.directories(view.tool)]
     return found if view.service is None else [*found, "@dir etc/unikernels"]
 
 
@@ -256,7 +287,12 @@ def _description(view: PortView) -> str:
     origin = recipe.provenance.origin
     which = "" if origin is None else f"{origin.build} of "
     build = f"{which}job {recipe.provenance.job}, root package {recipe.provenance.root}"
-    paragraphs = (f"{recipe.description}.", f"{how} Recorded build: {build}.")
+    return description_text(recipe.description, f"{how} Recorded build: {build}.")
+
+
+def description_text(description: str, how: str) -> str:
+    """Return the text of pkg-descr of a description and a sentence."""
+    paragraphs = (f"{description}.", how)
     return (
         "\n\n".join(
             textwrap.fill(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pkggen.errors import InputError, PkggenError, raise_all
-from pkggen.recipe.model import ImageRecipe
+from pkggen.recipe.model import ImageRecipe, ToolRecipe
 from pkggen.recipe.service import SOLO5_WITH_ABI_2, service
+from pkggen.recipe.tool import prefix_path
 from pkggen.recipe.versions import port_version
 from pkggen.targets.freebsd import distfiles, names, quote
 from pkggen.targets.freebsd.distfiles import Listed
@@ -16,6 +17,7 @@ from pkggen.targets.freebsd.origins import ORIGIN, Dependencies, dependencies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import PurePosixPath
 
     from pkggen.recipe.model import AnyRecipe
     from pkggen.recipe.plan import RebuildPlan
@@ -31,6 +33,8 @@ _PLACES: Final = {
     "bin": ("bin", "PROGRAM"),
     "sbin": ("sbin", "PROGRAM"),
     "lib": ("lib", "DATA"),
+    "libexec": ("libexec", "PROGRAM"),
+    "include": ("include", "DATA"),
     "share": ("share", "DATA"),
     "etc": ("etc", "DATA"),
     "man": ("share/man", "DATA"),
@@ -77,7 +81,7 @@ def port_view(
             linked=image is None,
         )
     )
-    payload = tried(lambda: _payload(recipe))
+    payload = tried(lambda: _payload(recipe, built=sources is not None))
     if sources is None:
         subdirectory = f"{distfiles.SUBDIRECTORY}/{recipe.name}-{version}"
         files = _recorded(recipe)
@@ -106,7 +110,7 @@ def port_view(
         maintainer=names.NO_MAINTAINER if maintainer is None else maintainer.email,
         licensing=licences,
         architecture=_ARCHITECTURES[recipe.machine],
-        dependencies=_with_tools(needs, image, wanted.tender, sources),
+        dependencies=_with_tools(needs, recipe, wanted.tender, sources),
         payload=payload,
         service=described,
         rebuilt=None if sources is None else sources.plan,
@@ -143,10 +147,27 @@ def _faults(recipe: AnyRecipe, wanted: Wanted) -> Iterator[InputError]:
 def _rebuild_faults(recipe: AnyRecipe, plan: RebuildPlan) -> Iterator[InputError]:
     made = {expected.path for expected in plan.expected}
     for artifact in recipe.payload:
-        if str(artifact.path) not in made:
-            yield InputError(
-                f"a rebuild of this record does not make {artifact.path}", where=plan.job
-            )
+        path = _obtained(recipe, artifact, built=True)
+        if path is not None and path not in made:
+            yield InputError(f"a rebuild of this record does not make {path}", where=plan.job)
+
+
+def _obtained(recipe: AnyRecipe, artifact: Artifact, *, built: bool) -> str | None:
+    """Return where a file is after the build; None for what only upstream's own package has."""
+    package = recipe.package if isinstance(recipe, ToolRecipe) else None
+    if package is None or not isinstance(recipe, ToolRecipe):
+        return str(artifact.path)
+    if built:
+        origin = prefix_path(recipe.tool, artifact.path)
+        return None if origin is None else str(origin)
+    member = dict(zip(package.files, package.members, strict=True))[artifact]
+    return member.removeprefix("./").removeprefix("/")
+
+
+def recorded_files(recipe: AnyRecipe) -> tuple[Artifact, ...]:
+    """Return the recorded files that a port fetches."""
+    package = recipe.package if isinstance(recipe, ToolRecipe) else None
+    return recipe.payload if package is None else (package.archive,)
 
 
 def recorded_name(recipe: AnyRecipe, artifact: Artifact) -> str:
@@ -157,7 +178,7 @@ def recorded_name(recipe: AnyRecipe, artifact: Artifact) -> str:
 def _recorded(recipe: AnyRecipe) -> tuple[Listed, ...]:
     files = (
         Listed(name=recorded_name(recipe, one), sha256=one.sha256, size=one.size)
-        for one in recipe.payload
+        for one in recorded_files(recipe)
     )
     return tuple(sorted(files, key=lambda file: file.name))
 
@@ -172,15 +193,19 @@ def _site(recipe: AnyRecipe) -> str | None:
     return base
 
 
-def _payload(recipe: AnyRecipe) -> tuple[Installed, ...]:
+def _payload(recipe: AnyRecipe, *, built: bool) -> tuple[Installed, ...]:
     if isinstance(recipe, ImageRecipe):
         name = quote.file_name(recipe.file_name.name)
         return (_installed(recipe.image, "DATA", f"{_IMAGES}/{name}"),)
     faults: list[PkggenError] = []
     found: dict[str, Installed] = {}
     for artifact in recipe.payload:
+        place = artifact.path if recipe.tool is None else recipe.tool.place_of(artifact.path)
+        obtained = _obtained(recipe, artifact, built=built)
+        if place is None or obtained is None:
+            continue
         try:
-            one = _placed(artifact)
+            one = _placed(artifact, place, obtained)
         except InputError as error:
             faults.append(error)
             continue
@@ -190,15 +215,16 @@ def _payload(recipe: AnyRecipe) -> tuple[Installed, ...]:
     return tuple(found[place] for place in sorted(found))
 
 
-def _placed(artifact: Artifact) -> Installed:
-    top, _, rest = str(quote.path(str(artifact.path))).partition("/")
+def _placed(artifact: Artifact, path: PurePosixPath, obtained: str) -> Installed:
+    top, _, rest = str(quote.path(str(path))).partition("/")
     if top not in _PLACES or not rest:
         raise InputError(
             f"a port cannot install {artifact.path}",
             hint=f"it knows the directories {', '.join(_PLACES)}",
         )
     directory, how = _PLACES[top]
-    return _installed(artifact, how, f"{directory}/{rest}")
+    quote.path(obtained)
+    return Installed(path=obtained, sha256=artifact.sha256, how=how, place=f"{directory}/{rest}")
 
 
 def _installed(artifact: Artifact, how: str, place: str) -> Installed:
@@ -206,15 +232,17 @@ def _installed(artifact: Artifact, how: str, place: str) -> Installed:
 
 
 def _with_tools(
-    needs: Dependencies, image: ImageRecipe | None, tender: str, sources: Sources | None
+    needs: Dependencies, recipe: AnyRecipe, tender: str, sources: Sources | None
 ) -> Dependencies:
     """Return the dependencies with those that the port itself has."""
     build, run, uses = {*needs.build}, {*needs.run}, {*needs.uses}
     if sources is not None:
         build.add("opam-installer:devel/ocaml-opam")
         uses |= {"gmake"} if _calls_gmake(sources.plan) else set()
-    if image is not None:
-        run.add(f"{_tender(image, tender)}:{tender}")
+    if isinstance(recipe, ImageRecipe):
+        run.add(f"{_tender(recipe, tender)}:{tender}")
+    elif recipe.tool is not None:
+        run |= {*recipe.tool.packages[0].freebsd}
     return Dependencies(
         build=tuple(sorted(build)),
         lib=needs.lib,

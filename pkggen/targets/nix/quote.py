@@ -78,6 +78,17 @@ def attribute(name: str) -> Nix:
     return string(name)
 
 
+def shell(words: str) -> Nix:
+    """Return words of a shell command in an indented string, which nothing there interprets.
+
+    Raises:
+        InputError: they hold other characters than letters, digits, blanks and `_+.~/-`.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_+.~/ -]*", words):
+        raise InputError(f"{words!r} cannot be used in a Nix package")
+    return Nix(words)
+
+
 def number(value: int) -> Nix:
     """Return a natural number."""
     if value < 0:

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
     from pkggen.recipe.model import ImageRecipe
 
-_PLATFORMS: Final = {
+PLATFORMS: Final = {
     "x86_64": "x86_64-linux",
     "aarch64": "aarch64-linux",
     "ppc64le": "powerpc64le-linux",
 }
+"""Nix systems by machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +102,7 @@ def package_view(
         homepage=recipe.homepage,
         licences=licences.attributes(recipe.licences.terms),
         maintainer=None if maintainer is None else maintainer.nixpkgs,
-        platform=_PLATFORMS[recipe.solo5.machine],
+        platform=PLATFORMS[recipe.solo5.machine],
     )
 
 
@@ -136,7 +137,7 @@ def _faults(recipe: ImageRecipe, *, nixpkgs: bool) -> Iterator[InputError]:
         yield InputError(
             "an image beside Nix expressions cannot be called so", where=recipe.file_name.name
         )
-    if recipe.solo5.machine not in _PLATFORMS:
+    if recipe.solo5.machine not in PLATFORMS:
         yield InputError(
             f"no Nix system is known for the machine {recipe.solo5.machine!r}",
             where=str(recipe.image.path),

@@ -1,0 +1,1 @@
+/* the interface of images */
