@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pkggen.cli.common import (
     download_cache,
@@ -16,8 +16,16 @@ from pkggen.cli.common import (
     source_opener,
 )
 from pkggen.cli.fetch import choices, progress
+from pkggen.cli.packages import (
+    FOUND_CHANGES,
+    applied,
+    as_json,
+    differ,
+    error_as_json,
+    print_changes,
+)
 from pkggen.cli.talk import talk
-from pkggen.errors import InputError, PkggenError, ToolError, UsageError, printable
+from pkggen.errors import InputError, PkggenError, ToolError, UsageError
 from pkggen.publish.maintainers import MAINTAINERS
 from pkggen.publish.nixpkgs import release_submission, submission, write_and_commit
 from pkggen.publish.pull_request import pull_request
@@ -29,7 +37,6 @@ from pkggen.recipe.release import is_tool, tool_release
 from pkggen.targets.nix.rebuild import Inputs, Pin, rebuild_tree
 from pkggen.targets.nix.render import flake_tree, image_tree, overlay_tree
 from pkggen.targets.nix.tool import tool_tree
-from pkggen.tree import plan, write
 
 if TYPE_CHECKING:
     import argparse
@@ -41,9 +48,6 @@ if TYPE_CHECKING:
     from pkggen.recipe.overrides import Overrides
     from pkggen.record.model import Record
     from pkggen.tree import Change, Tree
-
-FOUND_CHANGES: Final = 1
-"""Exit code of --check when something would change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
     for outcome in outcomes:
         if outcome.error is not None:
             return outcome.error.exit_code
-    changed = any(_differ(outcome.changes) for outcome in outcomes)
+    changed = any(differ(outcome.changes) for outcome in outcomes)
     return FOUND_CHANGES if arguments.check and changed else 0
 
 
@@ -268,14 +272,7 @@ def _extra_tree(arguments: argparse.Namespace) -> Tree | None:
 
 
 def _apply(tree: Tree, arguments: argparse.Namespace) -> tuple[Change, ...]:
-    root = Path(arguments.nixpkgs or arguments.output)
-    if arguments.dry_run or arguments.diff or arguments.check:
-        return plan(tree, root)
-    return write(tree, root, force=arguments.force)
-
-
-def _differ(changes: tuple[Change, ...]) -> bool:
-    return any(change.kind != "unchanged" for change in changes)
+    return applied(tree, Path(arguments.nixpkgs or arguments.output), arguments)
 
 
 def _print(outcomes: list[_Outcome], arguments: argparse.Namespace) -> None:
@@ -288,39 +285,25 @@ def _print(outcomes: list[_Outcome], arguments: argparse.Namespace) -> None:
         print()
         return
     for outcome in outcomes:
-        for change in outcome.changes:
-            if arguments.diff:
-                print(change.diff, end="")
-            else:
-                print(f"{change.kind:<9} {change.path}")
+        print_changes(outcome.changes, diff=arguments.diff)
         for commit in outcome.commits:
             print(f"committed {commit.id} {commit.subject}")
-        due = _differ(outcome.changes) and not arguments.commit
+        due = differ(outcome.changes) and not arguments.commit
         if outcome.submitted is not None and due and not arguments.diff:
             print(f"commit    {outcome.submitted.commit_message}")
 
 
 def _as_json(outcome: _Outcome, *, diff: bool) -> dict[str, object]:
     if outcome.error is not None:
-        return {
-            "source": outcome.source,
-            "error": printable(str(outcome.error)),
-            "exit_code": outcome.error.exit_code,
-        }
-    result: dict[str, object] = {
-        "source": outcome.source,
-        "files": [
-            {"path": str(c.path), "change": str(c.kind)} | ({"diff": c.diff} if diff else {})
-            for c in outcome.changes
-        ],
-    }
+        return error_as_json(outcome.source, outcome.error)
+    result = as_json(outcome.source, outcome.changes, diff=diff)
     if outcome.recipe is not None:
         result["name"] = outcome.recipe.name
         if isinstance(outcome.recipe, ImageRecipe):
             result["image_sha256"] = outcome.recipe.image.sha256
     if outcome.submitted is not None:
         result["name"] = outcome.submitted.name
-        if _differ(outcome.changes):
+        if differ(outcome.changes):
             result["commit_message"] = outcome.submitted.commit_message
         if outcome.commits:
             result["commits"] = [{"id": c.id, "subject": c.subject} for c in outcome.commits]

@@ -88,7 +88,7 @@ def package_sources(
                         f"{done[made.name]} gives a package {made.name} already",
                         hint="give one of them another name in pkggen.yaml",
                     )
-                changes = _apply(made.tree, arguments, force=arguments.force)
+                changes = applied(made.tree, Path(arguments.output), arguments)
                 done[made.name] = source
                 return _Outcome(source=source, made=made, changes=changes)
 
@@ -100,8 +100,51 @@ def package_sources(
     for outcome in outcomes:
         if outcome.error is not None:
             return outcome.error.exit_code
-    changed = any(c.kind != "unchanged" for outcome in outcomes for c in outcome.changes)
+    changed = any(differ(outcome.changes) for outcome in outcomes)
     return FOUND_CHANGES if arguments.check and changed else 0
+
+
+def applied(
+    tree: Tree, root: Path, arguments: argparse.Namespace, *, force: bool = False
+) -> tuple[Change, ...]:
+    """Write the files below a directory, or only say what would be written, as the options say."""
+    if arguments.dry_run or arguments.diff or arguments.check:
+        return plan(tree, root)
+    return write(tree, root, force=force or arguments.force)
+
+
+def differ(changes: tuple[Change, ...]) -> bool:
+    """Tell whether anything changed, or would."""
+    return any(change.kind != "unchanged" for change in changes)
+
+
+def print_changes(changes: tuple[Change, ...], *, diff: bool) -> None:
+    """Print a line for each file, or how each differs."""
+    for change in changes:
+        if diff:
+            print(change.diff, end="")
+        else:
+            print(f"{change.kind:<9} {change.path}")
+
+
+def as_json(source: str | None, changes: tuple[Change, ...], *, diff: bool) -> dict[str, object]:
+    """Return what `--json` says of any package."""
+    return {
+        "source": source,
+        "files": [
+            {"path": str(c.path), "change": str(c.kind)} | ({"diff": c.diff} if diff else {})
+            for c in changes
+        ],
+    }
+
+
+def error_as_json(source: str | None, error: PkggenError) -> dict[str, object]:
+    """Return what `--json` says of a package that could not be made."""
+    return {
+        "source": source,
+        "error": printable(str(error)),
+        "exit_code": error.exit_code,
+    }
 
 
 def fetched_distfiles(plan: RebuildPlan, arguments: argparse.Namespace) -> tuple[Distfile, ...]:
@@ -143,8 +186,8 @@ def fetched_sources(
 
 
 def _write_common(tree: Tree, arguments: argparse.Namespace, *, merges: bool) -> _Outcome:
-    force = merges or arguments.force
-    return _Outcome(source=None, changes=_apply(tree, arguments, force=force))
+    changes = applied(tree, Path(arguments.output), arguments, force=merges)
+    return _Outcome(source=None, changes=changes)
 
 
 def _attempt(source: str | None, make: Callable[[], _Outcome]) -> _Outcome:
@@ -155,13 +198,6 @@ def _attempt(source: str | None, make: Callable[[], _Outcome]) -> _Outcome:
         return _Outcome(source=source, error=error)
 
 
-def _apply(tree: Tree, arguments: argparse.Namespace, *, force: bool) -> tuple[Change, ...]:
-    root = Path(arguments.output)
-    if arguments.dry_run or arguments.diff or arguments.check:
-        return plan(tree, root)
-    return write(tree, root, force=force)
-
-
 def _print(outcomes: list[_Outcome], arguments: argparse.Namespace) -> None:
     if arguments.json:
         results = [_as_json(outcome, diff=arguments.diff) for outcome in outcomes]
@@ -169,27 +205,13 @@ def _print(outcomes: list[_Outcome], arguments: argparse.Namespace) -> None:
         print()
         return
     for outcome in outcomes:
-        for change in outcome.changes:
-            if arguments.diff:
-                print(change.diff, end="")
-            else:
-                print(f"{change.kind:<9} {change.path}")
+        print_changes(outcome.changes, diff=arguments.diff)
 
 
 def _as_json(outcome: _Outcome, *, diff: bool) -> dict[str, object]:
     if outcome.error is not None:
-        return {
-            "source": outcome.source,
-            "error": printable(str(outcome.error)),
-            "exit_code": outcome.error.exit_code,
-        }
-    result: dict[str, object] = {
-        "source": outcome.source,
-        "files": [
-            {"path": str(c.path), "change": str(c.kind)} | ({"diff": c.diff} if diff else {})
-            for c in outcome.changes
-        ],
-    }
+        return error_as_json(outcome.source, outcome.error)
+    result = as_json(outcome.source, outcome.changes, diff=diff)
     if outcome.made is not None:
         result |= {"name": outcome.made.name, **outcome.made.facts}
     return result
