@@ -19,6 +19,10 @@ from pkggen.record.model import Origin
 from pkggen.record.saved import save
 from pkggen.tree import File, TextFile, Tree, write
 
+# `make test` is a make of its own, which the makes of tests must not take for theirs.
+for _name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
+    os.environ.pop(_name, None)
+
 # A loaded machine takes long for an example now and then.
 settings.register_profile("pkggen", deadline=None)
 settings.load_profile("pkggen")

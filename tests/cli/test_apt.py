@@ -71,6 +71,7 @@ def test_errors(run: Run) -> None:
     run("apt", code=2)
 
 
+@pytest.mark.slow
 def test_serve_until_it_is_interrupted(run: Run) -> None:
     run("apt", "init", "repo")
     server = subprocess.Popen(

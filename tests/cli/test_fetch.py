@@ -145,6 +145,7 @@ def test_packages_without_section_are_told(
     assert "1 installed packages have no section" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_bar_on_a_terminal(tmp_path: Path, server: FileServer) -> None:
     record = record_of(tmp_path / "r", server, 3, 1000)
     master, slave = os.openpty()
@@ -161,6 +162,7 @@ def test_a_bar_on_a_terminal(tmp_path: Path, server: FileServer) -> None:
 # Processes that die, and several at a time
 
 
+@pytest.mark.slow
 def test_two_processes_on_one_cache(tmp_path: Path, server: FileServer) -> None:
     server.latency = 0.01
     record, cache = record_of(tmp_path / "r", server, 60, 50_000), tmp_path / "c"
@@ -208,6 +210,7 @@ def test_kill_9_at_any_time(
     capsys.readouterr()
 
 
+@pytest.mark.slow
 def test_a_run_after_a_kill_fetches_little_again(
     tmp_path: Path, server: FileServer, capsys: pytest.CaptureFixture[str]
 ) -> None:

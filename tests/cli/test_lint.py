@@ -40,6 +40,7 @@ def broken(package: Path) -> None:
     package.write_text(text.replace("[ solo5 ]", "[solo5]").replace("strictDeps = true", "x = 1"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["x.nix", "x.json", "deep/x.nix", "x.sh"])
 def test_what_a_record_carries_is_data(run: Run, output: Path, name: str) -> None:
     package = output / "pkgs/by-name/he/hello-unikernel"
@@ -52,6 +53,7 @@ def test_what_a_record_carries_is_data(run: Run, output: Path, name: str) -> Non
     assert f"{carried.name}:1:1 encoding" in run("lint", "nix", output, code=1).out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["carried", "pkgs/by-name/he/carried", "pkgs/by-name/ca/carried"])
 def test_only_what_is_below_a_package_is_carried(run: Run, output: Path, place: str) -> None:
     directory = output / place

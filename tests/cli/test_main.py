@@ -107,6 +107,7 @@ def test_an_interruption(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (ran.out, ran.err) == ("", "")
 
 
+@pytest.mark.slow
 def test_an_interrupted_download(here: Path, web: BuilderWeb) -> None:
     web.faults["/f/opam-switch"] = "drip"
     argv = [sys.executable, "-m", "pkggen", "nix", f"{web.url}/job/hello-git", "-o", "nix"]
@@ -152,6 +153,7 @@ def test_the_disk_is_full() -> None:
     assert second.startswith("hint: ")
 
 
+@pytest.mark.slow
 def test_an_output_that_knows_no_unicode(tmp_path: Path, make_record: MakeRecord) -> None:
     saved = make_record(tmp_path / "saved").rename(tmp_path / "enregistré")
     for encoding in ("ascii", "utf-8"):

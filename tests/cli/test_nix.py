@@ -60,6 +60,7 @@ def test_every_source_with_an_image(run: Run, source: Path) -> None:
     assert snapshot(run.here / "nix") == made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in IMAGELESS if name != "solo5"])
 def test_records_without_an_image_are_refused(run: Run, records: Path, name: str) -> None:
     error = run("nix", records / "made" / name, "-o", "nix", code=3).err
@@ -362,6 +363,7 @@ BAD_SWITCHES: Final[dict[str, tuple[bytes, str]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BAD_SWITCHES)
 def test_bad_switches(run: Run, tmp_path: Path, make_record: MakeRecord, kind: str) -> None:
     data, place = BAD_SWITCHES[kind]
@@ -370,6 +372,7 @@ def test_bad_switches(run: Run, tmp_path: Path, make_record: MakeRecord, kind: s
     refused(run, orb, place)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "wrapping"),
     [
@@ -440,6 +443,7 @@ def test_hostile_jobs(run: Run, tmp_path: Path, make_record: MakeRecord, job: st
     refused(run, orb, "job")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["../../etc/x", "/etc/x", "bin/../../x", "bin/a\nb", "bin/\x1b[2J", "bin//x", "a/./b"]
 )
@@ -482,6 +486,7 @@ def test_no_such_source(run: Run) -> None:
 # Bad servers
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
     ("page", "fault", "code", "text"),
@@ -536,6 +541,7 @@ def test_a_cache_that_cannot_be_used(run: Run, web: BuilderWeb, tmp_path: Path) 
 # As a process
 
 
+@pytest.mark.slow
 def test_a_process_of_its_own(here: Path, web: BuilderWeb) -> None:
     ran = process("nix", f"{web.url}/job/hello-git", "./gone", "--output", "nix")
     assert ran.returncode == 3

@@ -100,6 +100,7 @@ def test_refusals(run: Run, tmp_path: Path) -> None:
     assert "root: a step needs the variable nope, which only opam knows" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [(), ("--json",)])
 def test_the_bytes_depend_on_the_record_only(more: tuple[str, ...], tmp_path: Path) -> None:
     argv = [sys.executable, "-m", "pkggen", "plan", str(EXAMPLE / "record"), *more]
@@ -121,6 +122,7 @@ def test_the_bytes_depend_on_the_record_only(more: tuple[str, ...], tmp_path: Pa
     assert len(outputs) == 1
 
 
+@pytest.mark.slow
 def test_real_records_are_printed(run: Run, records: Path) -> None:
     for name in ("hello-spt", "albatross", "timestamp.full"):
         run("plan", records / "made" / name, "--json")

@@ -92,6 +92,7 @@ def test_what_is_prepared_runs_by_hand(run: Run, shell: str, tmp_path: Path) -> 
     assert done.stdout.split("\n")[3].startswith("same     bin/hello.hvt  sha256 5bfbbe733c8315cf")
 
 
+@pytest.mark.slow
 def test_another_prefix_is_recognised(run: Run, tmp_path: Path) -> None:
     package = program()
     recorded = built_elsewhere(run, tmp_path, package)
@@ -104,6 +105,7 @@ def test_another_prefix_is_recognised(run: Run, tmp_path: Path) -> None:
     assert (run.here / "rebuild/recorded/bin/root").read_bytes() == recorded
 
 
+@pytest.mark.slow
 def test_another_flag_is_no_matter_of_paths(run: Run, tmp_path: Path) -> None:
     recorded = built_elsewhere(run, tmp_path, program("-O1"))
     made = make(tmp_path, (program(),), prefix=tmp_path / "p", built={"bin/root": recorded})
@@ -116,6 +118,7 @@ def test_another_flag_is_no_matter_of_paths(run: Run, tmp_path: Path) -> None:
     assert shown["compilers"][0][0] == "cc"
 
 
+@pytest.mark.slow
 def test_differing_system_packages_are_named(run: Run, tmp_path: Path) -> None:
     if shutil.which("dpkg-query") is None:
         pytest.skip("PACKAGES NOT COMPARED: dpkg-query not found")
@@ -133,6 +136,7 @@ def test_differing_system_packages_are_named(run: Run, tmp_path: Path) -> None:
     assert "  OS_VERSION: recorded 7, here " in out
 
 
+@pytest.mark.slow
 def test_all_obstacles_come_before_any_work(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,6 +152,7 @@ def test_all_obstacles_come_before_any_work(
     assert (tmp_path / "p" / "mine").exists()
 
 
+@pytest.mark.slow
 def test_a_switch_that_is_kept_serves_the_next_record(run: Run, tmp_path: Path) -> None:
     tool = Package("tool", 'build: ["touch" "%{lib}%/tool"]')
     for name in ("one", "two"):
@@ -161,18 +166,21 @@ def test_a_switch_that_is_kept_serves_the_next_record(run: Run, tmp_path: Path) 
     assert "in use by something else" in rebuild(run, other, code=3).err
 
 
+@pytest.mark.slow
 def test_a_record_without_files_proves_nothing(run: Run, tmp_path: Path) -> None:
     made = make(tmp_path, (Package("root"),), prefix=tmp_path / "p", built={})
     assert "holds no built file to compare with" in rebuild(run, made, code=3).err
     rebuild(run, made, "--prepare")
 
 
+@pytest.mark.slow
 def test_wrong_options(run: Run, tmp_path: Path) -> None:
     made = example(tmp_path, tmp_path / "p")
     assert "--jobs is from 1 to 64" in rebuild(run, made, "--jobs", "0", code=2).err
     assert "letters, digits" in rebuild(run, made, "-o", tmp_path / "a b", code=3).err
 
 
+@pytest.mark.slow
 def test_sources_that_are_nowhere(run: Run, tmp_path: Path) -> None:
     need_tools()
     made = example(tmp_path, tmp_path / "p")
@@ -248,6 +256,7 @@ def test_ctrl_c_leaves_no_process(run: Run, tmp_path: Path) -> None:
     await_end(owner)
 
 
+@pytest.mark.slow
 def test_programs_of_another_path(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

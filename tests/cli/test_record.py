@@ -25,6 +25,7 @@ def nix_tree(run: Run, source: object, output: str, *options: object) -> dict[st
     return contents(run.here / output)
 
 
+@pytest.mark.slow
 def test_nix_makes_the_same_of_a_saved_record(run: Run, source: Path) -> None:
     direct = nix_tree(run, source, "direct")
     assert len(direct) >= 1
@@ -107,6 +108,7 @@ def test_a_recorded_time_is_not_replaced(run: Run) -> None:
     assert not (run.here / "saved").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", IMAGELESS)
 def test_real_records_are_saved(run: Run, records: Path, name: str) -> None:
     before = run("show", records / "made" / name, "--json").out

@@ -137,6 +137,7 @@ def test_real_exports_in_a_directory(run: Run, records: Path, tmp_path: Path, na
     assert shown(run, "saved")[1] == document
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slashes", [False, True])
 @pytest.mark.parametrize("form", ["JOB", "LATEST", "JOB/UUID", "SHA256", "URL", "URL/LATEST"])
 def test_servers_of_both_ages(run: Run, web: BuilderWeb, form: str, *, slashes: bool) -> None:
@@ -196,6 +197,7 @@ def on_terminal(source: Path, **environment: str) -> str:
     return text.decode().replace("\r\n", "\n")
 
 
+@pytest.mark.slow
 def test_colour_is_for_terminals(run: Run, tmp_path: Path, make_record: MakeRecord) -> None:
     saved = make_record(tmp_path / "saved")
     plain = run("show", saved).out

@@ -60,6 +60,7 @@ def at_root(
     return packaged
 
 
+@pytest.mark.slow
 def test_nothing_new_is_an_empty_list(
     run: Run, checkout: Checkout, at_root: tuple[str, ...]
 ) -> None:
@@ -68,6 +69,7 @@ def test_nothing_new_is_an_empty_list(
     assert checkout.state() == before
 
 
+@pytest.mark.slow
 def test_a_new_build(
     run: Run,
     checkout: Checkout,
@@ -96,6 +98,7 @@ def test_a_new_build(
     assert json.loads(run(*at_root).out) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "variable", ["UPDATE_NIX_ATTR_PATH", "UPDATE_NIX_PNAME", "UPDATE_NIX_OLD_VERSION"]
 )
@@ -115,6 +118,7 @@ def test_another_package_than_was_asked_for(
     assert checkout.state() == before
 
 
+@pytest.mark.slow
 def test_a_package_that_is_not_there(
     run: Run, checkout: Checkout, at_root: tuple[str, ...]
 ) -> None:
@@ -129,6 +133,7 @@ def test_a_package_that_is_not_there(
     assert checkout.state() == before
 
 
+@pytest.mark.slow
 def test_a_hand_edit_is_kept(
     run: Run, checkout: Checkout, at_root: tuple[str, ...], web: BuilderWeb
 ) -> None:
@@ -140,6 +145,7 @@ def test_a_hand_edit_is_kept(
     assert checkout.state() == before
 
 
+@pytest.mark.slow
 def test_the_packages_own_configuration_may_be_edited(
     run: Run, checkout: Checkout, at_root: tuple[str, ...]
 ) -> None:
@@ -152,6 +158,7 @@ def test_the_packages_own_configuration_may_be_edited(
     assert own.read_bytes() == edited
 
 
+@pytest.mark.slow
 def test_another_configuration_replaces_what_pkggen_wrote(
     run: Run, checkout: Checkout, packaged: tuple[str, ...], web: BuilderWeb
 ) -> None:
@@ -165,6 +172,7 @@ def test_another_configuration_replaces_what_pkggen_wrote(
     assert packaged[-1] == f"{web.url}/job/hello-git"
 
 
+@pytest.mark.slow
 def test_the_command_of_a_package_with_its_source_build_is_understood(
     make_recipe: MakeRecipe,
 ) -> None:
@@ -173,6 +181,7 @@ def test_the_command_of_a_package_with_its_source_build_is_understood(
     assert parser().parse_args(command[1:]).rebuild
 
 
+@pytest.mark.slow
 def test_an_update_needs_a_checkout(run: Run) -> None:
     assert "--nixpkgs" in run("update", "x", code=2).err
 
@@ -180,6 +189,7 @@ def test_an_update_needs_a_checkout(run: Run) -> None:
 # pkggen nix --commit, --pr-text
 
 
+@pytest.mark.slow
 def test_commits_and_a_pull_request(run: Run, checkout: Checkout, web: BuilderWeb) -> None:
     (run.here / "pkggen.yaml").write_text(
         "maintainer:\n  {name: Jane Doe, email: jane@example.org, nixpkgs: janedoe,"
@@ -211,6 +221,7 @@ def test_commits_and_a_pull_request(run: Run, checkout: Checkout, web: BuilderWe
     assert result["commits"][0]["id"] == checkout.git("rev-parse", "HEAD").strip()
 
 
+@pytest.mark.slow
 def test_the_entry_of_a_maintainer_in_json(run: Run, checkout: Checkout, web: BuilderWeb) -> None:
     (run.here / "pkggen.yaml").write_text(MAINTAINER)
     argv = ("nix", "hello-git", "--server", web.url, "--nixpkgs", checkout.root)
@@ -218,6 +229,7 @@ def test_the_entry_of_a_maintainer_in_json(run: Run, checkout: Checkout, web: Bu
     assert result["maintainer_entry"].startswith("  janedoe = {\n")
 
 
+@pytest.mark.slow
 def test_text_of_a_pull_request_is_not_overwritten(
     run: Run, checkout: Checkout, web: BuilderWeb
 ) -> None:
@@ -233,6 +245,7 @@ def test_text_of_a_pull_request_is_not_overwritten(
     assert "refused" in run(*argv, "--pr-text", "missing/pr.md", code=6).err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "argv",
     [
@@ -250,6 +263,7 @@ def test_usage(run: Run, argv: tuple[str, ...]) -> None:
     assert not list(run.here.iterdir())
 
 
+@pytest.mark.slow
 def test_a_failing_source_commits_nothing(run: Run, checkout: Checkout, web: BuilderWeb) -> None:
     (run.here / "pkggen.yaml").write_text(MAINTAINER)
     checkout.write("x", "y\n")
@@ -274,6 +288,7 @@ def carrying(data: bytes) -> bytes:
     return switch.replace("  build: ", stated).replace("package ", kept, 1).encode()
 
 
+@pytest.mark.slow
 def test_a_source_build_with_binary_files_is_committed(
     run: Run, checkout: Checkout, web: BuilderWeb
 ) -> None:

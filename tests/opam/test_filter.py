@@ -432,6 +432,7 @@ def quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_filters_and_strings_mean_what_they_mean_to_opam(
     opam: Opam, tmp_path: Path, seed: int
@@ -469,6 +470,7 @@ def test_filters_and_strings_mean_what_they_mean_to_opam(
     ]
 
 
+@pytest.mark.slow
 def test_conditions_mean_what_they_mean_to_opam(opam: Opam) -> None:
     dice = random.Random(1)  # noqa: S311
     conditions = [random_condition(dice, 3) for _ in range(80)]

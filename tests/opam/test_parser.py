@@ -439,6 +439,7 @@ def test_hostile_texts_are_refused_quickly(text: str) -> None:
     assert time.process_time() - start < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     [

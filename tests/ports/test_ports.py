@@ -88,6 +88,7 @@ def test_the_image_of_the_example(image_port: Built) -> None:
     assert "/usr/local/etc/unikernels/hello-unikernel.arguments" in message
 
 
+@pytest.mark.slow
 def test_what_make_reads(image_port: Built) -> None:
     for variable, value in {
         "PKGNAME": "hello-unikernel-1.0.0.0.20260820120000",
@@ -105,6 +106,7 @@ def test_what_make_reads(image_port: Built) -> None:
     assert "is only for amd64" in image_port.make("fetch", status=1, ARCH="aarch64")
 
 
+@pytest.mark.slow
 def test_distinfo_is_what_makesum_writes(image_port: Built) -> None:
     distinfo = image_port.port / "distinfo"
     before = distinfo.read_bytes()
@@ -115,6 +117,7 @@ def test_distinfo_is_what_makesum_writes(image_port: Built) -> None:
     assert distinfo.read_bytes().split(b"\n")[1:] == before.split(b"\n")[1:]
 
 
+@pytest.mark.slow
 def test_a_tampered_distfile_stops_checksum(image_port: Built) -> None:
     (file,) = image_port.distdir.rglob("hello.hvt")
     file.write_bytes(IMAGE[:-1] + b"x")
@@ -123,12 +126,14 @@ def test_a_tampered_distfile_stops_checksum(image_port: Built) -> None:
     assert not image_port.work.exists()
 
 
+@pytest.mark.slow
 def test_a_missing_distfile_stops_fetch(image_port: Built) -> None:
     (file,) = image_port.distdir.rglob("hello.hvt")
     file.unlink()
     assert "Couldn't fetch it" in image_port.make("fetch", status=1)
 
 
+@pytest.mark.slow
 def test_an_image_that_changes_after_the_checksum_is_not_installed(image_port: Built) -> None:
     image_port.make("build")
     (image_port.work / "recorded/bin/hello.hvt").write_bytes(b"other")
@@ -155,6 +160,7 @@ def test_fetch_from_a_file_and_from_a_server(image_port: Built, server: FileServ
     assert file.read_bytes() == IMAGE
 
 
+@pytest.mark.slow
 def test_a_recorded_server_is_the_master_site(
     run: Run, tmp_path: Path, make_record: MakeRecord
 ) -> None:
@@ -166,6 +172,7 @@ def test_a_recorded_server_is_the_master_site(
     assert f"Attempting to fetch {page}/f/bin/hello.hvt\n" in built.make("fetch", status=1)
 
 
+@pytest.mark.slow
 def test_two_packages_of_one_port_hold_the_same_image_and_times(image_port: Built) -> None:
     contents = []
     for _ in range(2):
@@ -177,6 +184,7 @@ def test_two_packages_of_one_port_hold_the_same_image_and_times(image_port: Buil
     assert contents[0] == contents[1]
 
 
+@pytest.mark.slow
 def test_running_again_touches_nothing(image_port: Built, run: Run) -> None:
     before = {p: p.stat().st_mtime_ns for p in image_port.overlay.rglob("*")}
     again = ("freebsd", EXAMPLE / "record", "--overlay", "overlay", "--distdir")
@@ -186,6 +194,7 @@ def test_running_again_touches_nothing(image_port: Built, run: Run) -> None:
     run(*again, image_port.distdir, "--check")
 
 
+@pytest.mark.slow
 def test_the_example_is_rebuilt_to_the_recorded_bytes(
     run: Run, tmp_path: Path, prefix: Path
 ) -> None:
@@ -205,6 +214,7 @@ def test_the_example_is_rebuilt_to_the_recorded_bytes(
     assert run("lint", "freebsd", "overlay").out == ""
 
 
+@pytest.mark.slow
 @pytest.mark.slow  # it asks for a name that does not exist
 def test_the_sources_of_a_rebuild_come_from_a_mirror(
     run: Run, tmp_path: Path, prefix: Path, server: FileServer
@@ -231,6 +241,7 @@ def test_the_sources_of_a_rebuild_come_from_a_mirror(
     )
 
 
+@pytest.mark.slow
 def test_an_occupied_prefix_is_left_alone(run: Run, tmp_path: Path, prefix: Path) -> None:
     made = example(tmp_path / "hello", prefix)
     distdir = str(tmp_path / "built/distfiles")
@@ -241,6 +252,7 @@ def test_an_occupied_prefix_is_left_alone(run: Run, tmp_path: Path, prefix: Path
     assert [path.name for path in prefix.iterdir()] == ["mine"]
 
 
+@pytest.mark.slow
 def test_a_rebuild_that_differs_is_not_installed(run: Run, tmp_path: Path, prefix: Path) -> None:
     need_tools()
     packages = [Package("root", 'license: "ISC" install: ["sh" "-c" "echo other >$0/root" bin]')]

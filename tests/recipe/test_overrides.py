@@ -79,6 +79,7 @@ def test_keys_can_be_seen() -> None:
 KEYS: Final = st.text(min_size=1).filter(str.isprintable)
 
 
+@pytest.mark.slow
 @given(
     KEYS,
     st.dictionaries(KEYS, st.just("MIT"), min_size=1),
@@ -287,6 +288,7 @@ def test_escapes_and_directives_that_yaml_cannot_take(text: str) -> None:
         read_overrides(text.encode(), "pkggen.yaml")
 
 
+@pytest.mark.slow
 def test_aliases_of_large_mappings_do_not_multiply() -> None:
     many = ", ".join(f"k{i}: MIT" for i in range(600))
     packages = "".join(f"  p{i}: {{licences: *x}}\n" for i in range(100))

@@ -216,6 +216,7 @@ def test_an_unknown_variable_stops_the_build(awk: str, tmp_path: Path) -> None:
 # The whole script
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shell", SHELLS)
 def test_steps_are_done_in_opams_order(shell: str, tmp_path: Path) -> None:
     if shutil.which(shell.partition(" ")[0]) is None:
@@ -375,6 +376,7 @@ def test_the_script_says_what_made_it_and_stays_within_its_comment() -> None:
     )
 
 
+@pytest.mark.slow
 def test_shellcheck_is_content(tmp_path: Path) -> None:
     if shutil.which("shellcheck") is None:
         pytest.skip("SCRIPT NOT CHECKED: shellcheck not found")

@@ -183,6 +183,7 @@ def test_names_fit(name: str, number: int) -> None:
     assert not list(clashes({name: configuration}))
 
 
+@pytest.mark.slow
 @given(st.sets(NAMES, min_size=2), st.sampled_from([9, 20]))
 def test_short_names_differ(names: set[str], width: int) -> None:
     assert len({shortened(name, width) for name in names}) == len(names)

@@ -325,6 +325,7 @@ def text_of(release: tuple[int, ...] | None) -> str | None:
     return None if release is None else ".".join(map(str, release))
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.lists(st.tuples(BUILDS, BUILDS), min_size=1, max_size=20))
 def test_releases_come_first_and_then_build_times(

@@ -90,6 +90,7 @@ def test_damaged_compression_is_refused(tmp_path: Path, packer: str) -> None:
             read(tmp_path, data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packer", ["gzip", "bzip2", "xz"])
 def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packer: str) -> None:
     monkeypatch.setattr(archive, "MAX_UNPACKED_BYTES", 3_000_000)
@@ -195,6 +196,7 @@ def test_too_many_members_are_refused(tmp_path: Path, monkeypatch: pytest.Monkey
         read(tmp_path, tar(entry("a"), entry("b"), entry("c")))
 
 
+@pytest.mark.slow
 @given(data=st.data())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_flipped_bytes_are_never_a_bug(tmp_path: Path, data: st.DataObject) -> None:

@@ -312,6 +312,7 @@ def test_a_redirect_from_https_to_http_is_refused() -> None:
     assert redirect_target("https://example.org/a", "/c?d") == "https://example.org/c?d"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["/latest", "/f/opam-switch"])
 @pytest.mark.parametrize(
     ("fault", "message"),

@@ -118,6 +118,7 @@ def test_broken_notes_are_refused(notes: list[bytes], message: str) -> None:
         read(elf(notes))
 
 
+@pytest.mark.slow
 def test_every_cut_of_an_image_is_refused() -> None:
     whole = elf(GOOD)
     assert read(whole) is not None

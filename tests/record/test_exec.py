@@ -144,6 +144,7 @@ def test_every_cut_is_refused(tmp_path: Path) -> None:
             parsed(tmp_path, whole[:length])
 
 
+@pytest.mark.slow
 @given(data=st.data())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_flipped_bytes_are_never_a_bug(tmp_path: Path, data: st.DataObject) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # Submodules
 
 
+@pytest.mark.slow
 def test_submodules_at_any_depth(make: Callable[[str], Repo], out: Path, tmp_path: Path) -> None:
     inner, middle, outer = make("inner"), make("middle"), make("outer")
     deep = inner.commit({"deep": b"1"})
@@ -57,6 +58,7 @@ def test_submodules_at_any_depth(make: Callable[[str], Repo], out: Path, tmp_pat
     assert hash_path(checkout) == tree.nar
 
 
+@pytest.mark.slow
 def test_submodule_without_files_is_a_directory(make: Callable[[str], Repo], out: Path) -> None:
     empty, outer = make("empty"), make("outer")
     outer.commit({".gitmodules": b'[submodule "e"]\n\tpath = e/f\n\turl = ../empty\n'})
@@ -66,6 +68,7 @@ def test_submodule_without_files_is_a_directory(make: Callable[[str], Repo], out
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("modules", "fault"),
     [
@@ -91,6 +94,7 @@ def test_bad_submodules(repo: Repo, out: Path, modules: bytes, fault: str) -> No
     assert not out.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "modules",
     [
@@ -114,6 +118,7 @@ def test_hostile_submodules_are_refused_by_git_or_by_us(
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_all_bad_submodules_are_named(repo: Repo, out: Path) -> None:
     repo.commit({"a": b""})
     repo.link("one", "d" * 40)
@@ -123,6 +128,7 @@ def test_all_bad_submodules_are_named(repo: Repo, out: Path) -> None:
     assert ["one" in str(caught.value), "two" in str(caught.value)] == [True, True]
 
 
+@pytest.mark.slow
 def test_gitmodules_that_is_a_link_is_not_read(
     repo: Repo, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,6 +141,7 @@ def test_gitmodules_that_is_a_link_is_not_read(
         fetch(repo, commit, out)
 
 
+@pytest.mark.slow
 def test_gitmodules_that_is_too_long(repo: Repo, out: Path) -> None:
     stated = b'[submodule "s"]\n' + b"\tpath = sub\n" * 100_000
     repo.commit({".gitmodules": stated})
@@ -143,6 +150,7 @@ def test_gitmodules_that_is_too_long(repo: Repo, out: Path) -> None:
         fetch(repo, repo.commit_index(), out)
 
 
+@pytest.mark.slow
 def test_missing_commit_of_a_submodule(make: Callable[[str], Repo], out: Path) -> None:
     inner, outer = make("inner"), make("outer")
     inner.commit({"a": b""})
@@ -153,6 +161,7 @@ def test_missing_commit_of_a_submodule(make: Callable[[str], Repo], out: Path) -
     assert caught.value.where == inner.url
 
 
+@pytest.mark.slow
 def test_number_of_submodules_is_limited(
     make: Callable[[str], Repo], out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +179,7 @@ def test_number_of_submodules_is_limited(
 # Hostile trees
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [b"..", b".", b".git", b".GiT", b"a/b"])
 def test_names_that_no_tree_may_have(
     repo: Repo, out: Path, name: bytes, monkeypatch: pytest.MonkeyPatch
@@ -186,6 +196,7 @@ def test_names_that_no_tree_may_have(
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_duplicate_entries(repo: Repo, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blob = repo.git("hash-object", "-w", "--stdin", stdin=b"x")
     inner = repo.git("mktree", stdin=f"100644 blob {blob}\tinner\n".encode())
@@ -198,6 +209,7 @@ def test_duplicate_entries(repo: Repo, out: Path, monkeypatch: pytest.MonkeyPatc
         fetch(repo, commit, out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", [b"", b"a\0b", b"x" * 5000])
 def test_links_that_lead_nowhere(repo: Repo, out: Path, target: bytes) -> None:
     blob = repo.git("hash-object", "-w", "--stdin", stdin=target)
@@ -208,6 +220,7 @@ def test_links_that_lead_nowhere(repo: Repo, out: Path, target: bytes) -> None:
     assert list(out.parent.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_tree_bomb(repo: Repo, out: Path) -> None:
     """Ten directories with ten times the same directory, ten deep: 10**10 files in 11 objects."""
     blob = repo.git("hash-object", "-w", "--stdin", stdin=b"boom")
@@ -223,12 +236,14 @@ def test_tree_bomb(repo: Repo, out: Path) -> None:
         fetch(repo, commit, out)
 
 
+@pytest.mark.slow
 def test_size_is_limited(repo: Repo, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commit_tree, "_MAX_BYTES", 10)
     with pytest.raises(InputError, match="its files have 12 bytes, more than 10"):
         fetch(repo, repo.commit({"a": b"123456", "b": b"123456"}), out)
 
 
+@pytest.mark.slow
 def test_time_that_cannot_be(repo: Repo, out: Path) -> None:
     tree = repo.git("mktree")
     who = f"A <a> {10**17} +0000"
@@ -239,6 +254,7 @@ def test_time_that_cannot_be(repo: Repo, out: Path) -> None:
         fetch(repo, commit, out)
 
 
+@pytest.mark.slow
 def test_hooks_and_filters_are_not_run(repo: Repo, out: Path, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     for hook in ("post-checkout", "reference-transaction", "post-merge"):
@@ -253,6 +269,7 @@ def test_hooks_and_filters_are_not_run(repo: Repo, out: Path, tmp_path: Path) ->
     assert not mark.exists()
 
 
+@pytest.mark.slow
 def test_a_path_of_hostile_depth(make: Callable[[str], Repo], out: Path) -> None:
     repo = make("deep")
     repo.commit({"file": b""})

@@ -163,6 +163,7 @@ def test_files_of_this_machine(cache: Cache, tmp_path: Path) -> None:
     assert got.path.read_bytes() == DATA
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault",
     [
@@ -183,6 +184,7 @@ def test_passing_failures_are_tried_again(server: FileServer, cache: Cache, faul
     assert len(server.requests) == 2
 
 
+@pytest.mark.slow
 def test_retry_after_counts(server: FileServer, cache: Cache) -> None:
     url = server.add("/x", DATA)
     server.faults["/x"].append(Fault(status=503, headers={"Retry-After": "1"}))
@@ -208,6 +210,7 @@ def test_attempts_are_bounded(server: FileServer, cache: Cache) -> None:
     assert len(server.requests) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault", [Fault(drip=0.2), Fault(drip_head=0.2), Fault(stall=10)], ids=repr
 )

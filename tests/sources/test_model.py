@@ -202,6 +202,7 @@ NAMES = st.from_regex(r"[a-z+_-]*[a-z][A-Z0-9+_-]{0,3}", fullmatch=True)
 DIGESTS = st.sampled_from(["0" * 64, "0" * 63 + "1", "0" * 8 + "1" * 56, "f" * 64])
 
 
+@pytest.mark.slow
 @given(st.dictionaries(NAMES, st.tuples(DIGESTS, st.sampled_from(["x.tbz", "x", "y.zip"]))))
 def test_names_never_collide(chosen: dict[str, tuple[str, str]]) -> None:
     packages = [

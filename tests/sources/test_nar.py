@@ -74,6 +74,7 @@ def nix_hash(paths: list[Path], *options: str) -> list[Sri]:
     return [nar.from_nix32(line) for line in said.stdout.split()]
 
 
+@pytest.mark.slow
 @needs_nix
 @settings(max_examples=25)
 @given(st.lists(TREES, min_size=1, max_size=4))

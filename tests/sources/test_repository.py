@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 # Which commit
 
 
+@pytest.mark.slow
 def test_prefix_is_resolved(repo: Repo, out: Path) -> None:
     wanted = repo.commit({"a": b"1"})
     repo.commit({"a": b"2"})
@@ -38,6 +39,7 @@ def test_prefix_is_resolved(repo: Repo, out: Path) -> None:
     assert content(fetch(repo, wanted[:8], out), "a") == b"1"
 
 
+@pytest.mark.slow
 def test_prefix_of_a_tagged_commit_that_is_on_no_branch(repo: Repo, out: Path) -> None:
     wanted = repo.commit({"a": b"1"})
     repo.git("tag", "--annotate", "--message", "release", "v1")
@@ -47,6 +49,7 @@ def test_prefix_of_a_tagged_commit_that_is_on_no_branch(repo: Repo, out: Path) -
     assert fetch(repo, wanted[:8], out).commit == wanted
 
 
+@pytest.mark.slow
 def test_ambiguous_prefix_is_refused(repo: Repo, out: Path) -> None:
     """Two real commits that share 8 digits: a birthday search over their messages."""
     tree = repo.git("mktree")
@@ -71,6 +74,7 @@ def test_ambiguous_prefix_is_refused(repo: Repo, out: Path) -> None:
     assert fetch(repo, twins[1], out).commit == twins[1]
 
 
+@pytest.mark.slow
 def test_only_commits_count_as_candidates(repo: Repo, out: Path) -> None:
     commit = repo.commit({"a": b"1"})
     tree = repo.git("rev-parse", "HEAD^{tree}")
@@ -81,6 +85,7 @@ def test_only_commits_count_as_candidates(repo: Repo, out: Path) -> None:
     assert fetch(repo, commit, out).commit == commit
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("digits", [8, 40])
 def test_missing_commit(repo: Repo, out: Path, digits: int) -> None:
     repo.commit({"a": b"1"})
@@ -89,11 +94,13 @@ def test_missing_commit(repo: Repo, out: Path, digits: int) -> None:
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_empty_repository(repo: Repo, out: Path) -> None:
     with pytest.raises(DownloadError, match="there is no commit"):
         fetch(repo, "d" * 8, out)
 
 
+@pytest.mark.slow
 def test_missing_repository(make: Callable[[str], Repo], out: Path) -> None:
     gone = make("gone")
     shutil.rmtree(gone.path)
@@ -102,6 +109,7 @@ def test_missing_repository(make: Callable[[str], Repo], out: Path) -> None:
     assert list(out.parent.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "commit", ["main", "v1.0", "", "HEAD", "ABCDEF12", "--all", "d" * 41, "d" * 6]
 )
@@ -112,6 +120,7 @@ def test_what_is_no_commit(repo: Repo, out: Path, commit: str) -> None:
     assert caught.value.hint == "a branch or tag can change: give the 40 digits of a commit"
 
 
+@pytest.mark.slow
 def test_branch_named_like_a_commit_does_not_count(repo: Repo, out: Path) -> None:
     repo.commit({"a": b"1"})
     repo.git("branch", "dddddddd")
@@ -212,6 +221,7 @@ def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLConte
     return context
 
 
+@pytest.mark.slow
 def test_https_and_its_redirects(
     repo: Repo, out: Path, server: str, certificate: ssl.SSLContext
 ) -> None:
@@ -230,6 +240,7 @@ def test_https_and_its_redirects(
         fetch_git(f"{downgrading}/lib", commit, out, name="lib", local=True)
 
 
+@pytest.mark.slow
 def test_untrusted_certificate(
     repo: Repo, out: Path, certificate: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,6 +254,7 @@ def test_untrusted_certificate(
         fetch_git(f"{unknown}/lib", commit, out, name="lib")
 
 
+@pytest.mark.slow
 def test_server_that_wants_a_password(
     out: Path, server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -257,6 +269,7 @@ def test_server_that_wants_a_password(
     assert not mark.exists()
 
 
+@pytest.mark.slow
 def test_submodules_of_servers_that_give_no_single_commit(
     make: Callable[[str], Repo], out: Path, server: str
 ) -> None:
@@ -275,6 +288,7 @@ def test_submodules_of_servers_that_give_no_single_commit(
     assert whole.hashes == shallow.hashes
 
 
+@pytest.mark.slow
 def test_server_that_gives_no_single_commit(repo: Repo, out: Path, server: str) -> None:
     repo.git("config", "uploadpack.allowReachableSHA1InWant", "false")
     wanted = repo.commit({"a": b"1"})
@@ -290,12 +304,14 @@ def test_server_that_gives_no_single_commit(repo: Repo, out: Path, server: str) 
     assert tree.hashes == fetch(repo, wanted, out).hashes
 
 
+@pytest.mark.slow
 def test_what_the_server_said_is_told(repo: Repo, out: Path, server: str) -> None:
     repo.commit({"a": b"1"})
     with pytest.raises(DownloadError, match=r"asked for it alone, the server said: .*unadvertised"):
         fetch_git(f"{server}/lib", "d" * 40, out, name="lib", local=True)
 
 
+@pytest.mark.slow
 def test_full_commit_is_fetched_alone(repo: Repo, out: Path) -> None:
     repo.commit({"a": b"1"})
     wanted = repo.commit({"a": b"2"})
@@ -306,6 +322,7 @@ def test_full_commit_is_fetched_alone(repo: Repo, out: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_damaged_repository_is_noticed(repo: Repo, out: Path) -> None:
     commit = repo.commit({"a": b"good\n"})
     blob = repo.git("rev-parse", "HEAD:a")
@@ -319,6 +336,7 @@ def test_damaged_repository_is_noticed(repo: Repo, out: Path) -> None:
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_git_is_missing(repo: Repo, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commit = repo.commit({"a": b""})
     monkeypatch.setenv("PATH", "/nonexistent")
@@ -330,6 +348,7 @@ def test_git_is_missing(repo: Repo, out: Path, monkeypatch: pytest.MonkeyPatch) 
 # Addresses
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "url",
     [
@@ -363,24 +382,28 @@ def test_addresses_that_git_does_not_get(out: Path, url: str) -> None:
         fetch_git(url, "d" * 40, out, name="lib", local=True, show=pytest.fail)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("url", ["file:///srv/a.git", "http://127.0.0.1/a.git"])
 def test_local_addresses_have_to_be_allowed(out: Path, url: str) -> None:
     with pytest.raises(InputError, match="does not fetch git repositories by"):
         fetch_git(url, "d" * 40, out, name="lib", show=pytest.fail)
 
 
+@pytest.mark.slow
 def test_password_is_not_repeated(out: Path) -> None:
     with pytest.raises(InputError) as caught:
         fetch_git("https://me:hunter2@example.org/a", "d" * 40, out, name="lib")
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("url", ["--upload-pack=id", "-u./x", "ext::sh", "file:///etc", "/etc"])
 def test_submodule_addresses_without_the_help_of_git(url: str) -> None:
     with pytest.raises(InputError):
         submodule_address("https://example.org/a/b.git", url, local=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("url", "resolved"),
     [

@@ -229,6 +229,7 @@ def test_architectures_and_suites_that_are_not_there(repository: Path, tmp_path:
         add(repository, write_deb(tmp_path / "in"), suite="next")
 
 
+@pytest.mark.slow
 def test_remove(repository: Path, tmp_path: Path) -> None:
     files = [write_deb(tmp_path / "in", version=version) for version in ("1-1", "2-1", "3-1")]
     add(repository, *files, write_deb(tmp_path / "in", "other"), write_source(tmp_path / "in"))
@@ -265,6 +266,7 @@ def test_the_pool_keeps_what_the_last_generations_list(repository: Path, tmp_pat
     assert len([path for path in generations.iterdir() if path.name.isdecimal()]) == 3
 
 
+@pytest.mark.slow
 def test_dates(repository: Path, tmp_path: Path) -> None:
     made = release(repository)["Date"]
     add(repository, write_deb(tmp_path / "in", time=TIME))
@@ -336,6 +338,7 @@ def test_a_copy_without_links_is_refused(repository: Path, tmp_path: Path) -> No
         add(repository, write_deb(tmp_path / "in"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", ["fsync", "link", "symlink", "replace", "mkdir"])
 def test_a_full_disk_leaves_it_as_it_was(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str

@@ -51,6 +51,7 @@ def served(repository: Path) -> Iterator[tuple[str, list[str]]]:
             thread.join()
 
 
+@pytest.mark.slow
 def test_over_file(filled: Path, apt: Apt) -> None:
     trust(apt, filled)
     apt.update()
@@ -74,6 +75,7 @@ def test_sources_are_got_and_unpacked(filled: Path, apt: Apt) -> None:
     assert (apt.root / "hello-1.0/README").read_text() == "read\n"
 
 
+@pytest.mark.slow
 def test_over_http_by_hash(filled: Path, apt: Apt, tmp_path: Path) -> None:
     with served(filled) as (url, log):
         apt.trust(filled / "public/greetings.sources", url)
@@ -110,6 +112,7 @@ def test_an_index_read_a_moment_ago_can_still_be_used(
         assert apt.listed() == {"hello 1.0-0pkggen1"}
 
 
+@pytest.mark.slow
 def test_a_tampered_index_is_refused(filled: Path, apt: Apt) -> None:
     trust(apt, filled)
     # The names by hash are links to the same bytes.
@@ -118,6 +121,7 @@ def test_a_tampered_index_is_refused(filled: Path, apt: Apt) -> None:
     assert "Hash Sum mismatch" in apt.refuses("update", "--error-on=any")
 
 
+@pytest.mark.slow
 def test_a_tampered_package_is_refused(filled: Path, apt: Apt) -> None:
     trust(apt, filled)
     apt.update()

@@ -61,6 +61,7 @@ def evaluated(nix: Nix, package: str) -> dict[str, Any]:
     return values
 
 
+@pytest.mark.slow
 def test_evaluates_as_nixpkgs_demands(nix: Nix, make_recipe: MakeRecipe, tmp_path: Path) -> None:
     values = evaluated(nix, packaged(nix, make_recipe(), tmp_path))
     assert values["name"] == "dns-primary-0-unstable-2026-08-20"
@@ -93,6 +94,7 @@ def test_evaluates_as_nixpkgs_demands(nix: Nix, make_recipe: MakeRecipe, tmp_pat
     }
 
 
+@pytest.mark.slow
 def test_hostile_texts_evaluate_to_themselves(
     nix: Nix, hostile: ImageRecipe, tmp_path: Path
 ) -> None:
@@ -103,6 +105,7 @@ def test_hostile_texts_evaluate_to_themselves(
     assert values["passthru"]["updateScript"]["command"][-1] == f"https://x/job/x\r\n{HOSTILE}"
 
 
+@pytest.mark.slow
 def test_package_outside_of_nixpkgs_evaluates(nix: Nix, local: ImageRecipe, tmp_path: Path) -> None:
     values = evaluated(nix, packaged(nix, local, tmp_path, nixpkgs=False))
     assert values["passthru"] == {
@@ -130,6 +133,7 @@ def test_downloaded_image_is_installed_bit_for_bit(
     any_nix.run("nix-store", "--verify-path", output)
 
 
+@pytest.mark.slow
 def test_copied_image_is_installed_bit_for_bit(
     any_nix: Nix, local: ImageRecipe, tmp_path: Path
 ) -> None:
@@ -138,12 +142,14 @@ def test_copied_image_is_installed_bit_for_bit(
     assert hashlib.sha256(image.read_bytes()).hexdigest() == local.image.sha256
 
 
+@pytest.mark.slow
 def test_own_test_of_the_package_passes(
     any_nix: Nix, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:
     any_nix.build(f"({packaged(any_nix, make_recipe(), tmp_path)}).tests.image")
 
 
+@pytest.mark.slow
 def test_own_test_of_the_package_finds_another_target(
     nix: Nix, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:
@@ -154,6 +160,7 @@ def test_own_test_of_the_package_finds_another_target(
     nix.build(f"({package}).tests.image", status=100)
 
 
+@pytest.mark.slow
 def test_own_test_of_the_package_finds_other_bytes(
     nix: Nix, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:
@@ -168,6 +175,7 @@ def test_own_test_of_the_package_finds_other_bytes(
     assert "dns-primary.hvt: FAILED" in error
 
 
+@pytest.mark.slow
 def test_one_wrong_digit_is_a_hash_mismatch(
     any_nix: Nix, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:
@@ -181,6 +189,7 @@ def test_one_wrong_digit_is_a_hash_mismatch(
     assert f"got:    {quote.sri(right)[1:-1]}" in error
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("nix")
 def test_changed_copy_is_refused(local: ImageRecipe, tmp_path: Path) -> None:
     empty = tmp_path / "nix"  # a store that has the right bytes already would be content
@@ -204,6 +213,7 @@ def overlay(make_recipe: MakeRecipe, local: ImageRecipe, tmp_path: Path) -> Path
     return tmp_path
 
 
+@pytest.mark.slow
 def test_default_nix_has_all_packages(nix: Nix, overlay: Path, local: ImageRecipe) -> None:
     packages = (
         f"import {quote.string(str(overlay / 'default.nix'))}"
@@ -217,6 +227,7 @@ def test_default_nix_has_all_packages(nix: Nix, overlay: Path, local: ImageRecip
     assert hashlib.sha256(image.read_bytes()).hexdigest() == local.image.sha256
 
 
+@pytest.mark.slow
 def test_overlay_extends_nixpkgs(nix: Nix, overlay: Path) -> None:
     extended = (
         f"((import {quote.string(str(STAND_IN))} {{ }}).extend"
@@ -253,6 +264,7 @@ def flake(nix: Nix, overlay: Path) -> Flake:
     return Flake(nix, overlay)
 
 
+@pytest.mark.slow
 def test_flake_shows_packages_and_checks_per_system(flake: Flake) -> None:
     assert flake.names("packages") == {
         "aarch64-linux": ["dns-primary"],
@@ -272,11 +284,13 @@ def test_flake_shows_packages_and_checks_per_system(flake: Flake) -> None:
     }
 
 
+@pytest.mark.slow
 def test_flake_has_the_module(flake: Flake) -> None:
     (module,) = json.loads(flake.run("eval", "--json", attribute="#nixosModules.default.imports"))
     assert Path(module).read_bytes() == (flake.directory / "module.nix").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_check_of_a_machine_runs_the_package(flake: Flake) -> None:
     drv = json.loads(
         flake.run("eval", "--json", attribute="#checks.x86_64-linux.machine-_7proxy.drvAttrs")
@@ -285,6 +299,7 @@ def test_the_check_of_a_machine_runs_the_package(flake: Flake) -> None:
     assert "pgrep --uid _unikernel-test solo5-spt" in drv["testScript"]
 
 
+@pytest.mark.slow
 def test_checks_of_the_flake_are_built(flake: Flake) -> None:
     flake.run("flake", "check")
     for name in ("image-_7proxy", "machine-_7proxy"):

@@ -114,6 +114,7 @@ def test_gives_the_recorded_bytes(
         assert nix.eval(f"({package.expression(derivation)}).drvAttrs.__structuredAttrs") is True
 
 
+@pytest.mark.slow
 def test_builds_do_not_see_the_network(sandboxed_nix: Nix, tmp_path: Path) -> None:
     look = 'build: ["sh" "-c" "cat /proc/net/dev >&2; false"]'
     made = make(tmp_path, [Package("root", look)], prefix=new_prefix())
@@ -165,6 +166,7 @@ def test_another_compiler_is_reported(nix: Nix, built: Packaged, other_compiler:
     assert f"ERROR: rebuilt image differs from the recorded sha256\n{report}" in error
 
 
+@pytest.mark.slow
 def test_a_wrong_hash_of_a_source(nix: Nix, built: Packaged) -> None:
     deps = built.directory / "deps.json"
     text = deps.read_text()
@@ -175,6 +177,7 @@ def test_a_wrong_hash_of_a_source(nix: Nix, built: Packaged) -> None:
     assert "got:    sha256-4" in error
 
 
+@pytest.mark.slow
 def test_scripts_know_the_hashes_too(nix: Nix, built: Packaged) -> None:
     served = next(iter(built.urls.values()))
     data = Path(served.removeprefix("file://")).read_bytes() + b"\0"
@@ -202,6 +205,7 @@ def test_the_fixed_output_variant(nix: Nix, built: Packaged, other_compiler: Pat
     assert "error: hash mismatch in fixed-output derivation" in error
 
 
+@pytest.mark.slow
 def test_only_nixpkgs_own_variables_reach_the_steps(nix: Nix, tmp_path: Path) -> None:
     step = "env | sed -n 's/=.*//p' | grep -c -e ^NIX_STORE -e ^rebuild -e ^REBUILD >$0/bin/root"
     made = make(
@@ -225,6 +229,7 @@ def test_several_jobs_are_another_build(nix: Nix, built: Packaged) -> None:
 # A build that fails
 
 
+@pytest.mark.slow
 def test_a_failed_step_is_shown_and_leaves_nothing(nix: Nix, tmp_path: Path) -> None:
     prefix = new_prefix()
     packages = [Package("bad", 'build: ["sh" "-c" "echo what went wrong; false"]'), Package("root")]
@@ -237,6 +242,7 @@ def test_a_failed_step_is_shown_and_leaves_nothing(nix: Nix, tmp_path: Path) -> 
     assert not prefix.exists()
 
 
+@pytest.mark.slow
 def test_an_image_that_is_not_made(nix: Nix, tmp_path: Path) -> None:
     made = make(tmp_path, [Package("root", 'build: ["true"]')], prefix=new_prefix())
     record = made.read()
@@ -244,6 +250,7 @@ def test_an_image_that_is_not_made(nix: Nix, tmp_path: Path) -> None:
     assert "missing  bin/root\n" in nix.build(package.expression(), status=100)
 
 
+@pytest.mark.slow
 def test_an_occupied_prefix_is_left_alone(nix: Nix, tmp_path: Path) -> None:
     prefix = new_prefix()
     made = example(tmp_path / "hello", prefix)
@@ -344,6 +351,7 @@ def patch(old: str, new: str) -> bytes:
     return f"--- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-{old}\n+{new}\n".encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", [pytest.param("nix", marks=pytest.mark.slow), "sandboxed_nix"])
 def test_every_kind_of_source(request: pytest.FixtureRequest, which: str, tmp_path: Path) -> None:
     nix: Nix = request.getfixturevalue(which)
@@ -526,6 +534,7 @@ def test_real_sources(  # noqa: PLR0917 - a case and its fixtures
 # The files
 
 
+@pytest.mark.slow
 def test_golden(check_golden: CheckGolden) -> None:
     record = Made(EXAMPLE / "record", EXAMPLE / "download-cache").read()
     recipe, rebuild = tree_of(record)
@@ -537,6 +546,7 @@ def test_golden(check_golden: CheckGolden) -> None:
         assert is_sealed(file.data), path
 
 
+@pytest.mark.slow
 def test_keeps_the_rules_of_nixpkgs(tmp_path: Path) -> None:
     record = Made(EXAMPLE / "record", EXAMPLE / "download-cache").read()
     recipe, rebuild = tree_of(record)
@@ -544,6 +554,7 @@ def test_keeps_the_rules_of_nixpkgs(tmp_path: Path) -> None:
     assert not lint(entries(tmp_path), submitted=False)
 
 
+@pytest.mark.slow
 def test_updates_renew_the_source_build(make_recipe: MakeRecipe) -> None:
     _, rebuild = tree_of(Made(EXAMPLE / "record", EXAMPLE / "download-cache").read())
     for tree, count in ((rebuild, 1), (None, 0)):
@@ -554,6 +565,7 @@ def test_updates_renew_the_source_build(make_recipe: MakeRecipe) -> None:
         assert package.text.count("callPackage ./rebuild.nix") == count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["switch.sh", "root.sh"])
 def test_scripts_are_sound(part: str, tmp_path: Path) -> None:
     _, rebuild = tree_of(Made(EXAMPLE / "record", EXAMPLE / "download-cache").read())
@@ -566,6 +578,7 @@ def test_scripts_are_sound(part: str, tmp_path: Path) -> None:
     subprocess.run(["shellcheck", tmp_path / part], check=True)
 
 
+@pytest.mark.slow
 def test_system_packages_become_inputs(nix: Nix, hello: Made, tmp_path: Path) -> None:
     switch = hello.record / "opam-switch"
     asked = '["gcc" "make"] {os-family = "debian"}\n    ["gmp" "a.b"] {os-distribution = "nixos"}'
@@ -577,6 +590,7 @@ def test_system_packages_become_inputs(nix: Nix, hello: Made, tmp_path: Path) ->
     assert "called without required argument 'a'" in nix.eval(package.expression(), status=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -591,6 +605,7 @@ def test_places_that_nix_has_not(hello: Made, change: dict[str, str], message: s
         tree_of(replace(record, environment=Environment(variables=variables)))
 
 
+@pytest.mark.slow
 def test_all_that_is_wrong_is_said_at_once(hello: Made) -> None:
     switch = hello.record / "opam-switch"
     text = switch.read_text().replace("https://pkggen.test/releases", "file:///releases")
@@ -609,6 +624,7 @@ def test_all_that_is_wrong_is_said_at_once(hello: Made) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_an_image_that_the_plan_does_not_make(hello: Made, tmp_path: Path) -> None:
     record = hello.read()
     recipe, _ = tree_of(record)
@@ -633,6 +649,7 @@ def test_an_image_that_the_plan_does_not_make(hello: Made, tmp_path: Path) -> No
 # The largest record
 
 
+@pytest.mark.slow
 def test_size_of_the_largest_record(nix: Nix, records: Path, tmp_path: Path) -> None:
     """How long it takes to evaluate is measured by `tests/bench/nix.py`."""
     package, sources = write_largest(records, tmp_path / "tree")
@@ -644,6 +661,7 @@ def test_size_of_the_largest_record(nix: Nix, records: Path, tmp_path: Path) -> 
 # The command
 
 
+@pytest.mark.slow
 def test_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 PKGS = f"with import {quote.string(str(STAND_IN))} {{ }};\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("structured", ["true", "false"])
 @pytest.mark.parametrize(
     ("script", "complaint"),
