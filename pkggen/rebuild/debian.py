@@ -5,9 +5,11 @@ Sources: sbuild(1) (chroot mode unshare), dpkg-buildpackage(1), mmdebstrap(1).
 
 from __future__ import annotations
 
+import lzma
 import os
 import re
 import shutil
+import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,8 @@ _STEP: Final = re.compile(
     r"dpkg-buildpackage: info|\| [A-Z]| {3}dh_|[A-Za-z0-9_+-]+\.[0-9][A-Za-z0-9.+~-]*$"
 )
 """Of dpkg-buildpackage and debhelper, sbuild, and debian/rebuild.sh."""
+_ENTRY: Final = re.compile(r"\S+ \(\S+\) ([A-Za-z0-9-]+); .*")
+_LINE_BYTES: Final = 1000
 _BUILT: Final = (".deb", ".udeb", ".buildinfo", ".changes")
 _TREE: Final = "tree"
 
@@ -84,7 +88,9 @@ def build_in_chroot(
         _make_chroot(chroot, progress)
     options = (
         *("--chroot-mode=unshare", f"--chroot={chroot.tarball.absolute()}"),
-        *(f"--dist={chroot.suite}", "--arch-all", "--nolog", "--no-run-lintian"),
+        # It only names the distribution in the .changes, which is to be that of the changelog.
+        f"--dist={_distribution(dsc)}",
+        *("--arch-all", "--nolog", "--no-run-lintian"),
         # mmdebstrap leaves no lists of packages, so that sbuild has to update.
         *("--no-apt-upgrade", "--no-apt-distupgrade"),
     )
@@ -120,6 +126,21 @@ def _check(dsc: Path) -> None:
             where=str(dsc),
             hint="name the .dsc that `pkggen deb` wrote",
         )
+
+
+def _distribution(dsc: Path) -> str:
+    """Return the distribution that the changelog of a source package names."""
+    archive = dsc.with_name(f"{dsc.stem}.debian.tar.xz")
+    try:
+        with tarfile.open(archive) as tar:
+            member = tar.extractfile("debian/changelog")
+            first = b"" if member is None else member.readline(_LINE_BYTES)
+    except (OSError, KeyError, tarfile.TarError, lzma.LZMAError) as error:
+        raise InputError(f"it has no debian/changelog: {error}", where=str(archive)) from error
+    found = _ENTRY.fullmatch(first.decode(errors="replace").rstrip())
+    if found is None:
+        raise InputError("its debian/changelog names no distribution", where=str(archive))
+    return found[1]
 
 
 def _make_chroot(chroot: Chroot, progress: Callable[[str], None]) -> None:

@@ -101,8 +101,22 @@ def test_sbuild_gets_a_chroot_of_its_own(
     assert (run.here / "c.tar").read_text() == "--variant=buildd trixie http://a/b\n"
     words = (run.here / "word.deb").read_text().splitlines()
     assert f"--chroot={run.here / 'c.tar'}" in words
-    assert "--dist=trixie" in words
+    assert "--dist=unstable" in words
     assert words[-1] == str(dsc)
+
+
+def test_a_source_package_without_changelog(
+    run: Run, dsc: Path, tools: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    for name in ("newuidmap", "sbuild", "mmdebstrap"):
+        program(tools, name, 'touch "$3"\n')
+    archive = dsc.with_name(f"{dsc.stem}.debian.tar.xz")
+    archive.write_bytes(b"no archive")
+    said = run("build", "deb", dsc, "--chroot", "c.tar", code=3).err
+    assert f"{archive.name}: it has no debian/changelog" in said
+    archive.unlink()
+    assert "has no debian/changelog" in run("build", "deb", dsc, "--chroot", "c.tar", code=3).err
 
 
 def test_a_chroot_that_fails_leaves_none(
