@@ -160,6 +160,8 @@ class System:
             check=False,
         )
         said = self.root / "root/said"
+        if not said.exists() and "not permitted" in done.stderr:
+            pytest.skip(f"NOTHING BOOTED: {done.stderr[-300:]}")
         assert said.exists(), done.stdout + done.stderr
         return said.read_text()
 

@@ -56,7 +56,10 @@ def devices(place: Path) -> list[str]:
     options = []
     for device in DEVICES:
         node = place / Path(device).name
-        os.mknod(node, stat.S_IFCHR, Path(device).stat().st_rdev)
+        try:
+            os.mknod(node, stat.S_IFCHR, Path(device).stat().st_rdev)
+        except PermissionError:
+            pytest.skip("NOTHING BOOTED: this user may not make devices")
         node.chmod(0o666)
         options.append(f"--bind={node}:{device}")
     return options

@@ -96,7 +96,12 @@ def builder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builder]:
         shutil.chown(place, USER, USER)
     except PermissionError:
         pytest.skip(f"NOTHING BUILT IN A CLEAN CHROOT: this user cannot become {USER}")
-    yield Builder(place)
+    made = Builder(place)
+    try:
+        made.run("unshare", "--user", "--map-root-user", "true")
+    except AssertionError as error:
+        pytest.skip(f"NOTHING BUILT IN A CLEAN CHROOT: no user namespaces: {error}")
+    yield made
     shutil.rmtree(place)
 
 
