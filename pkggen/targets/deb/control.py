@@ -150,6 +150,8 @@ def _binary(inputs: Inputs, package: BinaryPackage) -> dict[str, str]:
         if inputs.rebuild is not None
         else "It is packaged as it was recorded."
     )
+    # What pkggen.yaml states is about the package that has the tool's own name.
+    summary = package.summary if package.suffix else recipe.description
     section = {} if package.category == _section(inputs) else {"Section": package.category}
     return {
         "Package": recipe.name + package.suffix,
@@ -160,7 +162,7 @@ def _binary(inputs: Inputs, package: BinaryPackage) -> dict[str, str]:
         "Depends": ",\n".join(depends),
         **{field: ",\n".join(values) for field, values in relations.items()},
         "Description": "\n".join(
-            [package.summary, *_extended(package.description), "", *_wrapped(last)]
+            [_literal(summary), *_extended(package.description), "", *_wrapped(last)]
         ),
     }
 

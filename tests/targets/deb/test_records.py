@@ -49,8 +49,10 @@ DIRECTORIES: Final = (
 )
 ARCHIVES: Final = ("something.full", "timestamp.full")
 SHAPES: Final = ("image", "tool", "rebuild")
+NATIVE: Final = (("solo5", "tool"), ("solo5", "rebuild"))
+"""Built from the release tarball: `tests/targets/deb/test_native.py`."""
 CASES: Final = [
-    *((name, shape) for name in DIRECTORIES for shape in SHAPES),
+    *((name, shape) for name in DIRECTORIES for shape in SHAPES if (name, shape) not in NATIVE),
     # No image can be put into an archive of builder.
     *((name, shape) for name in ARCHIVES for shape in SHAPES[1:]),
 ]
