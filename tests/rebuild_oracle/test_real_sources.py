@@ -186,8 +186,10 @@ def test_a_debian_package_of_a_real_tool(world: World, tmp_path: Path) -> None:
     """Built from its sources by dpkg-buildpackage, without network; Debian's linter agrees."""
     if missing := [tool for tool in ("dpkg-buildpackage", "lintian") if not shutil.which(tool)]:
         pytest.skip(f"NO DEBIAN PACKAGE OF A REAL TOOL: {', '.join(missing)} not found")
-    record = world.record("arith", None, JOBS)
-    world.clear()
+    record = world.base / "arith.record"
+    if not record.is_dir():  # when this test runs alone
+        world.record("arith", None, JOBS)
+        world.clear()
     saved, made, built = (tmp_path / name for name in ("saved", "made", "built"))
     config = tmp_path / "pkggen.yaml"
     config.write_text(
