@@ -182,6 +182,23 @@ def compare(
     assert f"same     bin/{program}  sha256 " in printed
 
 
+def answer(program: Path) -> str:
+    return oracle.run([str(program)], environment={}).decode()
+
+
+def test_libraries_and_tools_become_what_opam_makes_of_them(world: World, mirror: str) -> None:
+    compare(world, mirror, "arith", None, LIBRARIES)
+    said = answer(world.prefix / "bin" / "arith")
+    assert said == "(AB / 1267650600228229401496703205376)\n"
+    world.clear()
+
+
+def test_vendored_libraries_become_what_orb_makes_of_them(world: World, mirror: str) -> None:
+    compare(world, mirror, "vault", VAULT, VENDORED)
+    assert answer(world.prefix / "bin" / "vault.bin") == "(away)+!\n"
+    world.clear()
+
+
 def test_a_debian_package_of_a_real_tool(world: World, tmp_path: Path) -> None:
     """Built from its sources by dpkg-buildpackage, without network; Debian's linter agrees."""
     if missing := [tool for tool in ("dpkg-buildpackage", "lintian") if not shutil.which(tool)]:
@@ -212,20 +229,3 @@ def test_a_debian_package_of_a_real_tool(world: World, tmp_path: Path) -> None:
     assert "libgmp10" in fields
     lint = ("lintian", "--allow-root", "--fail-on", "error,warning", "--tag-display-limit", "0")
     oracle.run([*lint, *map(str, (dsc, *built.glob("*.changes")))])
-
-
-def answer(program: Path) -> str:
-    return oracle.run([str(program)], environment={}).decode()
-
-
-def test_libraries_and_tools_become_what_opam_makes_of_them(world: World, mirror: str) -> None:
-    compare(world, mirror, "arith", None, LIBRARIES)
-    said = answer(world.prefix / "bin" / "arith")
-    assert said == "(AB / 1267650600228229401496703205376)\n"
-    world.clear()
-
-
-def test_vendored_libraries_become_what_orb_makes_of_them(world: World, mirror: str) -> None:
-    compare(world, mirror, "vault", VAULT, VENDORED)
-    assert answer(world.prefix / "bin" / "vault.bin") == "(away)+!\n"
-    world.clear()
