@@ -5,11 +5,9 @@ Sources: sbuild(1) (chroot mode unshare), dpkg-buildpackage(1), mmdebstrap(1).
 
 from __future__ import annotations
 
-import lzma
 import os
 import re
 import shutil
-import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +27,7 @@ _STEP: Final = re.compile(
 )
 """Of dpkg-buildpackage and debhelper, sbuild, and debian/rebuild.sh."""
 _ENTRY: Final = re.compile(r"\S+ \(\S+\) ([A-Za-z0-9-]+); .*")
-_LINE_BYTES: Final = 1000
+_LINE_CHARACTERS: Final = 1000
 _BUILT: Final = (".deb", ".udeb", ".buildinfo", ".changes")
 _TREE: Final = "tree"
 
@@ -86,20 +84,19 @@ def build_in_chroot(
     _check(dsc)
     if not chroot.tarball.exists():
         _make_chroot(chroot, progress)
-    options = (
-        *("--chroot-mode=unshare", f"--chroot={chroot.tarball.absolute()}"),
-        # It only names the distribution in the .changes, which is to be that of the changelog.
-        f"--dist={_distribution(dsc)}",
-        *("--arch-all", "--nolog", "--no-run-lintian"),
-        # mmdebstrap leaves no lists of packages, so that sbuild has to update.
-        *("--no-apt-upgrade", "--no-apt-distupgrade"),
-    )
-    return _built(
-        dsc,
-        output,
-        progress,
-        lambda work: (("sbuild", *options, f"--build-dir={work}", str(dsc.absolute())), work),
-    )
+
+    def prepared(work: Path) -> tuple[Sequence[str], Path]:
+        options = (
+            *("--chroot-mode=unshare", f"--chroot={chroot.tarball.absolute()}"),
+            # It only names the distribution in the .changes, which is to be that of the changelog.
+            f"--dist={_distribution(_unpacked(dsc, work))}",
+            *("--arch-all", "--nolog", "--no-run-lintian"),
+            # mmdebstrap leaves no lists of packages, so that sbuild has to update.
+            *("--no-apt-upgrade", "--no-apt-distupgrade"),
+        )
+        return ("sbuild", *options, f"--build-dir={work}", str(dsc.absolute())), work
+
+    return _built(dsc, output, progress, prepared)
 
 
 def build_here(dsc: Path, output: Path, progress: Callable[[str], None]) -> Built:
@@ -111,9 +108,7 @@ def build_here(dsc: Path, output: Path, progress: Callable[[str], None]) -> Buil
     network = isolation(progress) or ()
 
     def prepared(work: Path) -> tuple[Sequence[str], Path]:
-        tree = work / _TREE
-        unpack = ("dpkg-source", "--no-check", "--extract", str(dsc.absolute()), str(tree))
-        run(unpack, environment=_environment(), timeout=_DAY, install="install dpkg-dev")
+        tree = _unpacked(dsc, work)
         return (*network, "dpkg-buildpackage", "--build=binary", "-us", "-uc"), tree
 
     return _built(dsc, output, progress, prepared)
@@ -128,18 +123,21 @@ def _check(dsc: Path) -> None:
         )
 
 
-def _distribution(dsc: Path) -> str:
+def _unpacked(dsc: Path, work: Path) -> Path:
+    """Return the tree of a source package, whose files have the checksums of the `.dsc`."""
+    tree = work / _TREE
+    argv = ("dpkg-source", "--require-strong-checksums", "--extract", str(dsc.absolute()))
+    run((*argv, str(tree)), environment=_environment(), timeout=_DAY, install="install dpkg-dev")
+    return tree
+
+
+def _distribution(tree: Path) -> str:
     """Return the distribution that the changelog of a source package names."""
-    archive = dsc.with_name(f"{dsc.stem}.debian.tar.xz")
-    try:
-        with tarfile.open(archive) as tar:
-            member = tar.extractfile("debian/changelog")
-            first = b"" if member is None else member.readline(_LINE_BYTES)
-    except (OSError, KeyError, tarfile.TarError, lzma.LZMAError) as error:
-        raise InputError(f"it has no debian/changelog: {error}", where=str(archive)) from error
-    found = _ENTRY.fullmatch(first.decode(errors="replace").rstrip())
+    changelog = tree / "debian/changelog"
+    with changelog.open(encoding="utf-8", errors="replace") as file:
+        found = _ENTRY.fullmatch(file.readline(_LINE_CHARACTERS).rstrip())
     if found is None:
-        raise InputError("its debian/changelog names no distribution", where=str(archive))
+        raise InputError("it names no distribution", where=str(changelog.relative_to(tree.parent)))
     return found[1]
 
 

@@ -105,18 +105,22 @@ def test_sbuild_gets_a_chroot_of_its_own(
     assert words[-1] == str(dsc)
 
 
-def test_a_source_package_without_changelog(
-    run: Run, dsc: Path, tools: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("where", ["here", "chroot"])
+def test_a_tampered_source_package_is_not_built(
+    run: Run, dsc: Path, tools: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    for name in ("newuidmap", "sbuild", "mmdebstrap"):
-        program(tools, name, 'touch "$3"\n')
+    for name in ("newuidmap", "sbuild", "mmdebstrap", "dpkg-buildpackage"):
+        program(tools, name, 'touch "$3" ../built.deb\n')
     archive = dsc.with_name(f"{dsc.stem}.debian.tar.xz")
-    archive.write_bytes(b"no archive")
-    said = run("build", "deb", dsc, "--chroot", "c.tar", code=3).err
-    assert f"{archive.name}: it has no debian/changelog" in said
-    archive.unlink()
-    assert "has no debian/changelog" in run("build", "deb", dsc, "--chroot", "c.tar", code=3).err
+    data = bytearray(archive.read_bytes())
+    data[-1] ^= 1
+    archive.write_bytes(data)
+    options = ("--here",) if where == "here" else ("--chroot", "c.tar")
+    said = run("build", "deb", dsc, *options, "-o", "out", code=6).err
+    assert "dpkg-source failed" in said
+    assert archive.name in said
+    assert not list((run.here / "out").iterdir())
 
 
 def test_a_chroot_that_fails_leaves_none(
