@@ -217,7 +217,9 @@ def test_links_of_the_readme_lead_somewhere() -> None:
 
 def test_every_option_of_the_readme_exists() -> None:
     text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    source = (REPOSITORY / "pkggen/cli/arguments.py").read_text(encoding="utf-8")
+    names = ("arguments", "options", "package_arguments")
+    modules = [REPOSITORY / f"pkggen/cli/{name}.py" for name in names]
+    source = "".join(module.read_text(encoding="utf-8") for module in modules)
     options = set(re.findall(r"`[^`\n]*?(--[a-z-]+)", text))
     assert len(options) > 5
     for option in options - {"--help"}:
