@@ -164,17 +164,17 @@ def _package(
 
 def _tool_package(record: Record, recipe: ToolRecipe, arguments: argparse.Namespace) -> Tree:
     """Return the package of the recorded files of a tool."""
-    if arguments.nixpkgs is not None or arguments.rebuild:
+    if arguments.nixpkgs is not None:
         raise InputError(
-            f"{recipe.name} is no unikernel: nixpkgs wants tools built from source, and"
-            " --rebuild is for images",
+            f"{recipe.name} is no unikernel, and nixpkgs wants tools built from source only",
             where=record.source,
             hint="--output writes a package of the recorded files, for an overlay or a flake",
         )
     for reason in () if recipe.package is None else recipe.package.left_out:
         talk(f"{recipe.name}: {reason}")
     installed = sorted(record.switch.installed_names)
-    return tool_tree(recipe, depexts(record, installed, "nixos"))
+    rebuild = rebuild_files(record, recipe, arguments)
+    return tool_tree(recipe, depexts(record, installed, "nixos"), rebuild=rebuild)
 
 
 def _tool(
@@ -231,9 +231,7 @@ def _submit(source: str, submitted: Submission, arguments: argparse.Namespace) -
     return _Outcome(source=source, changes=changes, submitted=submitted, commits=commits)
 
 
-def rebuild_files(
-    record: Record, recipe: ImageRecipe, arguments: argparse.Namespace
-) -> Tree | None:
+def rebuild_files(record: Record, recipe: AnyRecipe, arguments: argparse.Namespace) -> Tree | None:
     """Return the files of the source build, None unless --rebuild is given.
 
     The sources are fetched, and kept in the cache.

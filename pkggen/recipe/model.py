@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
 
+from pkggen.recipe.tool import prefix_path
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -139,6 +141,10 @@ class ToolRecipe(Recipe):
     """What is known about it; None if it has no description."""
     package: RecordedPackage | None = None
     """The recorded binary package that the payload is in; None if it is recorded file by file."""
+
+    def built_path(self, file: Artifact) -> PurePosixPath | None:
+        """Return where a rebuild has a file of the payload, below the prefix; None if nowhere."""
+        return file.path if self.package is None else prefix_path(self.tool, file.path)
 
     @property
     def native(self) -> Build | None:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -15,6 +16,9 @@ from pkggen.cli import deb, freebsd
 from pkggen.recipe.distfiles import Distfile, carried_distfile
 from pkggen.record.assemble import assemble
 from pkggen.record.directory import read_directory
+from pkggen.sources import fetch
+from pkggen.sources.fetch import Fetched
+from pkggen.sources.hashes import Hashes
 from pkggen.sources.model import collect_sources
 from pkggen.tree import Bytes
 from tests.cli.conftest import STARTED
@@ -23,9 +27,10 @@ from tests.tools import solo5
 
 if TYPE_CHECKING:
     import argparse
-    from pathlib import Path
+    from collections.abc import Iterable
 
     from pkggen.recipe.plan import RebuildPlan
+    from pkggen.sources.model import Source
     from tests.cli.conftest import Run
 
 PROGRAMS: Final = {
@@ -108,6 +113,25 @@ def fetched(plan: RebuildPlan, _: argparse.Namespace) -> tuple[Distfile, ...]:
     return tuple(sorted(found, key=lambda one: one.name))
 
 
+def fetched_files(sources: Iterable[Source], *_: object) -> tuple[Fetched, ...]:
+    """Return files that stand in for the recorded sources, none of which is a commit."""
+    return tuple(
+        Fetched(
+            source=source,
+            path=Path("/nonexistent"),
+            hashes=Hashes(
+                md5=None,
+                sha256=hashlib.sha256(source.file_name.encode()).hexdigest(),
+                sha512=hashlib.sha512(source.file_name.encode()).hexdigest(),
+                size=len(source.file_name),
+            ),
+            origin=None,
+            commit=None,
+        )
+        for source in sources
+    )
+
+
 def test_a_debian_rebuild_lists_exactly_the_recorded_sources(
     tool: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,6 +158,24 @@ def test_a_nix_package_of_the_programs(tool: str, run: Run) -> None:
     for program in set(PROGRAMS[tool]) - {"opam"}:
         assert re.search(rf'"\$out/(bin|libexec/\w+)/{program}"', text)
     assert '"$out/bin/opam"' not in text
+
+
+def test_a_nix_rebuild_lists_exactly_the_recorded_sources(
+    tool: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "fetch", fetched_files)
+    run("nix", "saved", "-o", "nix", "--overlay", "--rebuild")
+    run("lint", "nix", "nix")
+    (package,) = (run.here / "nix").rglob("rebuild.nix")
+    deps = json.loads((package.parent / "deps.json").read_text())
+    listed = {name for part in ("switch", "root") for name, *rest in deps[part] if rest}
+    switch = assemble(read_directory(run.here / tool, tool)).switch
+    assert listed == {source.file_name for source in collect_sources(switch)}
+    text = package.read_text()
+    for program in set(PROGRAMS[tool]) - {"opam"}:
+        assert re.search(rf'"(bin|libexec/\w+)/{program}" = "bin/{program}";', text)
+    assert '"bin/opam"' not in text
+    assert "create_package.sh" not in (package.parent / "root.sh").read_text()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The source build of an image in Nix: two derivations, switch and image, that run the script.
+"""The source build of a package in Nix: two derivations, switch and root, that run the script.
 
 Sources: nixpkgs `pkgs/build-support/fetchurl`, `fetchgit` (arguments) and `pkgs/README.md`
 (generated lists of dependencies are data beside the package); NixOS/nix `src/libstore/path.cc`
@@ -16,15 +16,17 @@ from typing import TYPE_CHECKING, Final
 
 from pkggen import templating
 from pkggen.errors import InputError, raise_all
+from pkggen.recipe.model import ImageRecipe
 from pkggen.recipe.script import SCRIPTS, carried_of, rebuild_script, sources_of
 from pkggen.recipe.versions import nix_version
 from pkggen.targets.nix import names, quote
+from pkggen.targets.nix.tool import installed, name_of
 from pkggen.tree import SEAL, CopiedFile, TextFile, Tree, with_seal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from pkggen.recipe.model import ImageRecipe
+    from pkggen.recipe.model import AnyRecipe
     from pkggen.recipe.plan import Carried, RebuildPlan
     from pkggen.recipe.script import Part
     from pkggen.record.model import SystemPackage
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 
 REBUILD_FILE: Final = "rebuild.nix"
 DEPS_FILE: Final = "deps.json"
+_IMAGES: Final = PurePosixPath("share/mirage")
+_REPORT: Final = "report"
+_OWN_ARGUMENTS: Final = frozenset({"buildJobs", "fixedOutput", "lib"})
 
 _STORE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,199}")
 _ADDRESS: Final = re.compile(r"https?://[!-~]+")
@@ -64,8 +69,20 @@ class Inputs:
     """For the root."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Built:
+    """A recorded file that the source build makes."""
+
+    path: PurePosixPath
+    """Below the prefix."""
+    place: PurePosixPath
+    """Below `$out`."""
+    sha256: str
+    """64 hexadecimal digits."""
+
+
 def rebuild_tree(
-    recipe: ImageRecipe,
+    recipe: AnyRecipe,
     plan: RebuildPlan,
     pins: Mapping[str, Pin],
     inputs: Inputs,
@@ -74,7 +91,7 @@ def rebuild_tree(
     """Return `rebuild.nix` and what it reads: the sources' hashes, both scripts, carried files.
 
     Args:
-        recipe: The image.
+        recipe: The image or the tool.
         plan: How it is built.
         pins: All sources of the plan by file name.
         inputs: What the recorded packages ask of nixpkgs.
@@ -87,13 +104,14 @@ def rebuild_tree(
         InputError: the recorded PREFIX is where no build in Nix can write, a source has no address
             that others can reach, or a name cannot be used; all of them are given together.
     """
-    raise_all(_faults(recipe, plan, inputs))
+    built = tuple(_built(recipe))
+    raise_all(_faults(recipe, built, plan, inputs))
     digests = {name: pin.sha256 for name, pin in pins.items()}
     files: dict[PurePosixPath, TextFile | CopiedFile] = {
         PurePosixPath(REBUILD_FILE): TextFile(
             templating.render(
                 "nix/rebuild.nix.j2",
-                _quoted(recipe, plan, inputs, host),
+                _quoted(recipe, built, plan, inputs, host),
                 finalize=quote.finalize,
             )
         ),
@@ -128,6 +146,18 @@ def sri(sha256: str) -> str:
     return f"sha256-{base64.b64encode(bytes.fromhex(sha256)).decode()}"
 
 
+def _built(recipe: AnyRecipe) -> Iterator[_Built]:
+    if isinstance(recipe, ImageRecipe):
+        image = recipe.image
+        place = _IMAGES / recipe.file_name
+        yield _Built(path=image.path, place=place, sha256=image.sha256)
+        return
+    for file, place in installed(recipe):
+        path = recipe.built_path(file)
+        if path is not None:
+            yield _Built(path=path, place=place, sha256=file.sha256)
+
+
 def _dependencies(plan: RebuildPlan, pins: Mapping[str, Pin]) -> str:
     return json_lines({"switch": _part(plan, pins, "switch"), "root": _part(plan, pins, "root")})
 
@@ -152,18 +182,16 @@ def _address(source: Source) -> str | None:
     return next((url for url in plain if _ADDRESS.fullmatch(url)), None)
 
 
-def _faults(recipe: ImageRecipe, plan: RebuildPlan, inputs: Inputs) -> Iterator[InputError]:
+def _faults(
+    recipe: AnyRecipe, built: tuple[_Built, ...], plan: RebuildPlan, inputs: Inputs
+) -> Iterator[InputError]:
+    yield from _built_faults(built, plan)
     if not plan.prefix.startswith(_WRITABLE):
         yield InputError(
             f"the recorded PREFIX {plan.prefix} is where no build in Nix can write",
             where=plan.job,
             hint="Nix can rebuild what orb built below /tmp or /build",
         )
-    if not any(one.path == str(recipe.image.path) for one in plan.expected):
-        yield InputError(
-            f"a rebuild of this record does not make {recipe.image.path}", where=plan.job
-        )
-    yield from quote.file_name_faults(recipe.file_name.name)
     for source in plan.sources:
         if _address(source) is None:
             yield InputError(
@@ -182,7 +210,7 @@ def _faults(recipe: ImageRecipe, plan: RebuildPlan, inputs: Inputs) -> Iterator[
                 f"a package asks for the system package {name!r}, which is no name in nixpkgs",
                 where=plan.job,
             )
-        elif first in {"lib", "fixedOutput", "buildJobs", names.attribute(recipe.name)}:
+        elif first in _OWN_ARGUMENTS | {names.attribute(name_of(recipe))}:
             yield InputError(
                 f"a package asks for the system package {name}, which means something else here",
                 where=plan.job,
@@ -190,8 +218,27 @@ def _faults(recipe: ImageRecipe, plan: RebuildPlan, inputs: Inputs) -> Iterator[
             )
 
 
+def _built_faults(built: tuple[_Built, ...], plan: RebuildPlan) -> Iterator[InputError]:
+    if not built:
+        yield InputError("nothing of what is packaged is built", where=plan.job)
+    made = {one.path for one in plan.expected}
+    for file in built:
+        if str(file.path) not in made:
+            yield InputError(f"a rebuild of this record does not make {file.path}", where=plan.job)
+        for part in (*file.path.parts, *file.place.parts):
+            yield from quote.file_name_faults(part)
+        if file.place == PurePosixPath(_REPORT):
+            yield InputError(
+                f"the source build writes its own {_REPORT} there", where=str(file.path)
+            )
+
+
 def _quoted(
-    recipe: ImageRecipe, plan: RebuildPlan, inputs: Inputs, host: Iterable[SystemPackage]
+    recipe: AnyRecipe,
+    built: tuple[_Built, ...],
+    plan: RebuildPlan,
+    inputs: Inputs,
+    host: Iterable[SystemPackage],
 ) -> dict[str, object]:
     """Return the values of the template: each quoted for its one place there."""
     every = (*inputs.switch, *inputs.root)
@@ -206,13 +253,21 @@ def _quoted(
     return {
         "header": quote.Nix("\n".join(map(quote.comment, header))),
         "arguments": [quote.attribute(name) for name in sorted(arguments)],
-        "pname": quote.string(f"{recipe.name}-rebuild"),
+        "pname": quote.string(f"{name_of(recipe)}-rebuild"),
         "version": quote.string(str(nix_version(recipe.version))),
         "prefix": quote.string(plan.prefix),
         "search_path": quote.string(plan.search_path),
-        "image_path": quote.string(str(recipe.image.path)),
-        "file_name": quote.file_name(recipe.file_name.name),
-        "sha256": quote.file_name(recipe.image.sha256),
+        "files": [
+            {
+                "path": _path(file.path),
+                "place": _path(file.place),
+                "sha256": quote.file_name(file.sha256),
+            }
+            for file in built
+        ],
+        "image": {"path": _path(recipe.image.path), "hash": quote.sri(recipe.image.sha256)}
+        if isinstance(recipe, ImageRecipe)
+        else None,
         "host": quote.listing(
             [
                 quote.string(f"{package.name}={package.version}")
@@ -224,6 +279,10 @@ def _quoted(
         "switch_inputs": _inputs(inputs.switch),
         "root_inputs": _inputs(inputs.root),
     }
+
+
+def _path(path: PurePosixPath) -> quote.Nix:
+    return quote.Nix("/".join(map(quote.file_name, path.parts)))
 
 
 def _inputs(attributes: Iterable[str]) -> quote.Nix:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from pkggen import templating
 from pkggen.errors import InputError, PkggenError, raise_all
 from pkggen.recipe import shell
+from pkggen.recipe.model import ToolRecipe
 from pkggen.recipe.versions import nix_version
 from pkggen.targets.nix import licences, names, quote
 from pkggen.targets.nix.tool_module import header, module_values
@@ -20,7 +21,7 @@ from pkggen.tree import CopiedFile, TextFile, Tree
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pkggen.recipe.model import ToolRecipe
+    from pkggen.recipe.model import AnyRecipe
     from pkggen.record.model import Artifact
 
 MODULE_FILE: Final = "module.nix"
@@ -29,19 +30,22 @@ _OF_BUILDS: Final = frozenset({"binutils", "gcc", "gnumake", "m4", "perl", "pkg-
 _PROGRAMS: Final = ("bin", "sbin", "libexec")
 
 
-def name_of(recipe: ToolRecipe) -> str:
+def name_of(recipe: AnyRecipe) -> str:
     """Return the name in nixpkgs, where some are taken."""
-    tool = recipe.tool
+    tool = recipe.tool if isinstance(recipe, ToolRecipe) else None
     stated = None if tool is None or recipe.name != tool.name else tool.nixpkgs_name
     return stated or recipe.name
 
 
-def tool_tree(recipe: ToolRecipe, libraries: tuple[str, ...]) -> Tree:
+def tool_tree(
+    recipe: ToolRecipe, libraries: tuple[str, ...], *, rebuild: Tree | None = None
+) -> Tree:
     """Return the package of a tool and, if it has services, a NixOS module beside it.
 
     Args:
         recipe: The tool.
         libraries: What nixpkgs calls the packages that its dependencies name.
+        rebuild: Files of the source build, from `rebuild_tree`; they are put beside the package.
 
     Raises:
         InputError: it cannot become such a package; all reasons together.
@@ -50,9 +54,10 @@ def tool_tree(recipe: ToolRecipe, libraries: tuple[str, ...]) -> Tree:
     name = name_of(recipe)
     directory = names.directory(name)
     files: dict[PurePosixPath, TextFile | CopiedFile] = {}
-    values = _values(recipe, name, libraries)
+    values = _values(recipe, name, libraries, rebuilt=rebuild is not None)
     text = templating.render("nix/tool.nix.j2", values, finalize=quote.finalize)
     files[directory / names.PACKAGE_FILE] = TextFile(text)
+    files |= {directory / path: file for path, file in (rebuild or {}).items()}
     if recipe.provenance.origin is None:
         for file in _sources(recipe):
             files[directory / file.path.name] = CopiedFile(
@@ -79,14 +84,14 @@ def _faults(recipe: ToolRecipe) -> Iterator[PkggenError]:
             yield InputError("programs of FreeBSD do not run on NixOS", where=str(file.path))
     try:
         nix_version(recipe.version)
-        for _, place in _installed(recipe):
+        for _, place in installed(recipe):
             for part in place.parts:
                 quote.file_name(part)
     except InputError as error:
         yield error
 
 
-def _installed(recipe: ToolRecipe) -> Iterator[tuple[Artifact, PurePosixPath]]:
+def installed(recipe: ToolRecipe) -> Iterator[tuple[Artifact, PurePosixPath]]:
     """Yield the recorded files that are packaged, and their paths below `$out`."""
     for file in recipe.payload:
         place = file.path if recipe.tool is None else recipe.tool.place_of(file.path)
@@ -100,7 +105,9 @@ def _sources(recipe: ToolRecipe) -> tuple[Artifact, ...]:
     return recipe.payload if recipe.package is None else (recipe.package.archive,)
 
 
-def _values(recipe: ToolRecipe, name: str, libraries: tuple[str, ...]) -> dict[str, object]:
+def _values(
+    recipe: ToolRecipe, name: str, libraries: tuple[str, ...], *, rebuilt: bool
+) -> dict[str, object]:
     packed = recipe.package
     members = {} if packed is None else dict(zip(packed.files, packed.members, strict=True))
     used = [library for library in libraries if library not in _OF_BUILDS]
@@ -109,12 +116,14 @@ def _values(recipe: ToolRecipe, name: str, libraries: tuple[str, ...]) -> dict[s
         {"lib", "stdenv", "autoPatchelfHook", *used}
         | ({"fetchurl"} if remote else set())
         | ({"dpkg"} if packed is not None else set())
+        | ({"callPackage"} if rebuilt else set())
     )
     terms = [quote.attribute(one) for one in licences.attributes(recipe.licences.terms)]
     maintainer = None if recipe.maintainer is None else recipe.maintainer.nixpkgs
     tools = ["autoPatchelfHook", *(["dpkg"] if packed is not None else [])]
     return {
         "header": header(recipe),
+        "rebuild": rebuilt,
         "arguments": [quote.attribute(one) for one in arguments],
         "pname": quote.string(name),
         "version": quote.string(str(nix_version(recipe.version))),
@@ -123,7 +132,7 @@ def _values(recipe: ToolRecipe, name: str, libraries: tuple[str, ...]) -> dict[s
         "sources": [_source(recipe, file) for file in _sources(recipe)],
         "archive": None if packed is None else quote.string(packed.archive.path.name),
         "members": quote.shell(
-            shell.words(members[file] for file, _ in _installed(recipe) if file in members)
+            shell.words(members[file] for file, _ in installed(recipe) if file in members)
         ),
         "files": [
             {
@@ -134,7 +143,7 @@ def _values(recipe: ToolRecipe, name: str, libraries: tuple[str, ...]) -> dict[s
                 "place": quote.Nix("/".join(map(quote.file_name, place.parts))),
                 "sha256": quote.file_name(file.sha256),
             }
-            for file, place in _installed(recipe)
+            for file, place in installed(recipe)
         ],
         "description": quote.string(recipe.description),
         "homepage": None if recipe.homepage is None else quote.string(recipe.homepage),

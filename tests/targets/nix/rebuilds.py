@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from pkggen.recipe.build import image_recipe
 from pkggen.recipe.depexts import depexts
+from pkggen.recipe.model import ToolRecipe
 from pkggen.recipe.overrides import Overrides
 from pkggen.recipe.rebuild import rebuild_plan
 from pkggen.record.assemble import assemble
@@ -19,6 +20,7 @@ from pkggen.record.directory import read_directory
 from pkggen.targets.nix import quote
 from pkggen.targets.nix.rebuild import Inputs, Pin, rebuild_tree
 from pkggen.targets.nix.render import image_tree
+from pkggen.targets.nix.tool import tool_tree
 from pkggen.tree import write
 from tests.rebuild.made import EXAMPLE
 from tests.targets.nix.conftest import STAND_IN, Nix
@@ -26,7 +28,7 @@ from tests.targets.nix.conftest import STAND_IN, Nix
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pkggen.recipe.model import ImageRecipe
+    from pkggen.recipe.model import AnyRecipe, ImageRecipe
     from pkggen.recipe.plan import RebuildPlan
     from pkggen.record.model import Record
     from pkggen.tree import Tree
@@ -92,16 +94,21 @@ def tree_of(
     record: Record, recipe: ImageRecipe | None = None, pins: Mapping[str, Pin] | None = None
 ) -> tuple[ImageRecipe, Tree]:
     """Return the recipe of a record, and the files of its source build."""
-    plan = rebuild_plan(record)
     if record.started is None:
         record = replace(record, started=STARTED, finished=STARTED)
     recipe = recipe or image_recipe(record, Overrides(), {})
+    return recipe, source_build(record, recipe, pins)
+
+
+def source_build(record: Record, recipe: AnyRecipe, pins: Mapping[str, Pin] | None = None) -> Tree:
+    """Return the files of the source build of a record."""
+    plan = rebuild_plan(record)
     inputs = Inputs(
         switch=depexts(record, [package.name for package in plan.switch], "nixos"),
         root=depexts(record, [plan.root.package.name], "nixos"),
     )
     pins = recorded_pins(plan) if pins is None else pins
-    return recipe, rebuild_tree(recipe, plan, pins, inputs, record.system_packages or ())
+    return rebuild_tree(recipe, plan, pins, inputs, record.system_packages or ())
 
 
 def packaged(
@@ -110,7 +117,7 @@ def packaged(
     record: Record,
     mirror: Path,
     *,
-    recipe: ImageRecipe | None = None,
+    recipe: AnyRecipe | None = None,
     pins: Mapping[str, Pin] | None = None,
 ) -> Packaged:
     """Write the package of a record whose sources are in a download cache."""
@@ -123,9 +130,14 @@ def packaged(
                 urls[source.urls[0]] = serve(nix, data)
                 digest = hashlib.sha256(data).hexdigest()
                 found[source.file_name] = Pin(sha256=digest, commit=None, nar=None)
-    recipe, rebuild = tree_of(record, recipe, found if pins is None else pins)
+    pins = found if pins is None else pins
+    if isinstance(recipe, ToolRecipe):
+        tree = tool_tree(recipe, (), rebuild=source_build(record, recipe, pins))
+    else:
+        recipe, rebuild = tree_of(record, recipe, pins)
+        tree = image_tree(recipe, nixpkgs=False, rebuild=rebuild)
     shutil.rmtree(root, ignore_errors=True)
-    write(image_tree(recipe, nixpkgs=False, rebuild=rebuild), root)
+    write(tree, root)
     directory = root / next(root.rglob("package.nix")).parent.relative_to(root)
     return Packaged(directory.resolve(), urls)
 

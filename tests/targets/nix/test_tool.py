@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 OVERRIDES: Final = read_overrides(
     b"maintainer: {name: A B, email: a@example.org, nixpkgs: example}", "pkggen.yaml"
 )
+DOCUMENTATION: Final = Path(__file__).parents[3] / "docs/tools.md"
 DIRECTORY: Final = "pkgs/by-name/al/albatross-vmm"
 
 
@@ -93,15 +95,24 @@ class Configured:
         self.nix, self.module = nix, module
 
     def __call__(self, configuration: str, result: str, status: int = 0) -> Any:  # noqa: ANN401
+        return self.whole(f"{{ services.albatross-vmm = {configuration}; }}", result, status)
+
+    def whole(self, configuration: str, result: str, status: int = 0) -> Any:  # noqa: ANN401
         return self.nix.eval(
-            f"""let system = import {STAND_IN}/eval-modules.nix {{
-  module = {self.module};
+            f"""let
   pkgs = {{
     bash = "/bash"; iproute2 = "/iproute2"; solo5 = "/solo5"; util-linux = "/util-linux";
-    albatross-vmm = {{ type = "derivation"; outPath = "/package"; }};
+    albatross-vmm = {{
+      type = "derivation"; outPath = "/package";
+      rebuild = {{ type = "derivation"; outPath = "/rebuilt"; }};
+    }};
   }};
-  configuration = {{ services.albatross-vmm = {configuration}; }};
-}}; in {result}""",
+  system = import {STAND_IN}/eval-modules.nix {{
+    module = {self.module};
+    inherit pkgs;
+    configuration = {configuration};
+  }};
+in {result}""",
             status=status,
         )
 
@@ -156,6 +167,15 @@ def test_secrets_stay_out_of_the_store(configured: Configured) -> None:
 def test_nothing_runs_unless_enabled(configured: Configured) -> None:
     services = configured("{ }", "system.services")
     assert set(map(str, services.values())) == {"{}"}
+
+
+def test_what_the_documentation_shows(configured: Configured) -> None:
+    (shown,) = re.findall(
+        r"^```nix\n(.*?)^```$", DOCUMENTATION.read_text(), re.DOTALL | re.MULTILINE
+    )
+    services = configured.whole(f"({shown}) {{ inherit pkgs; }}", "system.services")
+    started = services["albatross_daemon"]["serviceConfig"]["ExecStart"]
+    assert started.startswith("/rebuilt/libexec/albatross/albatrossd ")
 
 
 def test_unknown_options_are_refused(configured: Configured) -> None:
