@@ -149,6 +149,10 @@ let
             in
             {
               systemd.services = anything;
+              systemd.sockets = anything;
+              systemd.tmpfiles.rules = realLib.mkOption {
+                type = realLib.types.listOf realLib.types.str;
+              };
               users.users = anything;
               users.groups = anything;
               networking = realLib.mkOption { type = realLib.types.submodule {

@@ -12,7 +12,7 @@ import pytest
 from pkggen.recipe.service import command_line, guest_line, service
 from pkggen.targets.deb import quote, unikernel
 from tests.targets.nix.conftest import make_recipe, nix
-from tests.targets.nix.nixos import configuration_of, exec_start, nixos
+from tests.targets.nix.nixos import configuration_of, exec_start, module_system, nixos
 
 if TYPE_CHECKING:
     from pkggen.recipe.model import ImageRecipe
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.targets.nix.conftest import MakeRecipe
     from tests.targets.nix.nixos import NixOS
 
-__all__ = ["make_recipe", "nix", "nixos"]  # the fixtures
+__all__ = ["make_recipe", "module_system", "nix", "nixos"]  # the fixtures
 
 DEVICES: Final = (("service", "NET_BASIC"), ("data", "BLOCK_BASIC"))
 CONFIGURATIONS: Final[tuple[dict[str, Any], ...]] = (

@@ -115,19 +115,22 @@ in {result}""",
 
 
 @pytest.fixture(scope="session", params=["stand-in", "nixpkgs"])
-def nixos(
-    request: pytest.FixtureRequest, nix: Nix, tmp_path_factory: pytest.TempPathFactory
-) -> NixOS:
+def module_system(request: pytest.FixtureRequest) -> str:
+    """Return the expression of nixpkgs' lib, or `null` for the stand-in's module system."""
+    if request.param == "stand-in":
+        return "null"
+    place = os.environ.get("PKGGEN_NIXPKGS_LIB")
+    if not place:
+        pytest.skip("NO NIXPKGS: set PKGGEN_NIXPKGS_LIB to the lib directory of a checkout")
+    return f"import {place}"
+
+
+@pytest.fixture(scope="session")
+def nixos(module_system: str, nix: Nix, tmp_path_factory: pytest.TempPathFactory) -> NixOS:
     """Return the module below the stand-in's module system, and below that of nixpkgs."""
-    lib = "null"
-    if request.param == "nixpkgs":
-        place = os.environ.get("PKGGEN_NIXPKGS_LIB")
-        if not place:
-            pytest.skip("NO NIXPKGS: set PKGGEN_NIXPKGS_LIB to the lib directory of a checkout")
-        lib = f"import {place}"
     directory = tmp_path_factory.mktemp("module")
     write(module_tree(), directory)
-    return NixOS(nix, directory, lib)
+    return NixOS(nix, directory, module_system)
 
 
 def nix_of(value: object) -> str:

@@ -35,6 +35,7 @@ from tests.targets.nix.nixos import (
     NixOS,
     configuration_of,
     exec_start,
+    module_system,
     nix_of,
     nixos,
     systemd_words,
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 
     from tests.targets.nix.conftest import Nix
 
-__all__ = ["nixos"]  # the fixture
+__all__ = ["module_system", "nixos"]  # the fixtures
 
 DOCS: Final = Path(__file__).resolve().parents[3] / "docs" / "nixos.md"
 
