@@ -34,6 +34,7 @@ from pkggen.recipe.depexts import depexts
 from pkggen.recipe.model import ImageRecipe, ToolRecipe
 from pkggen.recipe.rebuild import rebuild_plan
 from pkggen.recipe.release import is_tool, tool_release
+from pkggen.targets.nix.native import native_tree
 from pkggen.targets.nix.rebuild import Inputs, Pin, rebuild_tree
 from pkggen.targets.nix.render import flake_tree, image_tree, overlay_tree
 from pkggen.targets.nix.tool import tool_tree
@@ -140,7 +141,7 @@ def _package(
     done: dict[str, str],
 ) -> _Outcome:
     record = opened(source)
-    if is_tool(record):
+    if is_tool(record) and arguments.nixpkgs is not None:
         return _tool(source, record, arguments, done)
     recipe = package_recipe(record, overrides, source_licences(record, overrides, arguments))
     _require_free(recipe.name, done)
@@ -163,13 +164,15 @@ def _package(
 
 
 def _tool_package(record: Record, recipe: ToolRecipe, arguments: argparse.Namespace) -> Tree:
-    """Return the package of the recorded files of a tool."""
+    """Return the package of a tool, of its recorded files or built from its release."""
     if arguments.nixpkgs is not None:
         raise InputError(
             f"{recipe.name} is no unikernel, and nixpkgs wants tools built from source only",
             where=record.source,
             hint="--output writes a package of the recorded files, for an overlay or a flake",
         )
+    if recipe.tool is not None and recipe.native is not None:
+        return native_tree(recipe, recipe.tool, tool_release(record))
     for reason in () if recipe.package is None else recipe.package.left_out:
         talk(f"{recipe.name}: {reason}")
     installed = sorted(record.switch.installed_names)
@@ -193,12 +196,6 @@ def updated_tool(
 ) -> Submission:
     """Return the update of a tool's package in a checkout of nixpkgs."""
     release = tool_release(record)
-    if arguments.nixpkgs is None:
-        raise InputError(
-            f"{release.name} is no unikernel, and nixpkgs has a package of it",
-            where=record.source,
-            hint="update that one in a checkout: --nixpkgs DIR",
-        )
     if arguments.rebuild:
         raise InputError(
             f"{release.name} is no unikernel: --rebuild is for the images of those",

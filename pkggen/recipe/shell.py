@@ -78,6 +78,25 @@ def in_make(text: str, holes: Mapping[str, str]) -> Shell:
     return Shell(f"'{''.join(filled)}'")
 
 
+def in_script(text: str, holes: Mapping[str, Shell]) -> Shell:
+    """Return one word of a script, its holes, such as `{jobs}`, filled.
+
+    Args:
+        text: The word.
+        holes: What fills them, quoted.
+
+    Raises:
+        InputError: nothing fills a hole.
+    """
+    parts = HOLE.split(text)
+    if unknown := set(parts[1::2]) - holes.keys():
+        raise InputError(f"nothing is known for {min(unknown)!r} here", where=text)
+    filled = (
+        holes[part] if index % 2 else word(part) if part else "" for index, part in enumerate(parts)
+    )
+    return Shell("".join(filled) or "''")
+
+
 def comment(text: str) -> Shell:
     """Return a comment on one line; what is invisible becomes U+FFFD."""
     return Shell(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import json
@@ -243,6 +244,13 @@ def test_solo5_is_built_from_its_release(run: Run, records: Path) -> None:
     makefile = (run.here / "ports/sysutils/solo5/Makefile").read_text()
     assert "releases/download/v0.12.1/solo5-v0.12.1.tar.gz" in makefile
     assert digest in (run.here / "ports/sysutils/solo5/distinfo").read_text()
+    run("nix", "saved", "-o", "nix", "--overlay")
+    run("lint", "nix", "nix")
+    text = (run.here / "nix/pkgs/by-name/so/solo5/package.nix").read_text()
+    assert re.findall(r'(?:url|hash) = "(.*)";', text) == [
+        "https://github.com/Solo5/solo5/releases/download/v0.12.1/solo5-v0.12.1.tar.gz",
+        f"sha256-{base64.b64encode(bytes.fromhex(digest)).decode()}",
+    ]
 
 
 def test_an_archive_of_a_tag_is_no_release(run: Run, records: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from tests.cli.conftest import STARTED
 from tests.conftest import ENVIRONMENT
 from tests.publish.conftest import Checkout, checkout
 from tests.targets.nix.conftest import STAND_IN
@@ -143,9 +144,6 @@ def refused(run: Run, checkout: Checkout, *argv: object, code: int = 3) -> str:
 
 @pytest.mark.usefixtures("solo5")
 def test_what_is_no_checkout(run: Run, checkout: Checkout, record: Path) -> None:
-    error = refused(run, checkout, "nix", record)
-    assert "solo5 is no unikernel, and nixpkgs has a package of it" in error
-    assert "hint: update that one in a checkout: --nixpkgs DIR" in error
     error = refused(run, checkout, "nix", record, "--nixpkgs", checkout.root / "pkgs")
     assert "there is no pkgs/by-name in it" in error
     error = refused(run, checkout, "nix", record, "--nixpkgs", checkout.root, "--rebuild")
@@ -196,6 +194,19 @@ def test_another_archive(run: Run, checkout: Checkout, solo5: Path, record: Path
     argv = ("nix", record, "--nixpkgs", checkout.root)
     assert "two archives" in refused(run, checkout, *argv, code=4)
     assert 'version = "0.12.1";' in solo5.read_text()
+
+
+def test_a_package_of_our_own(run: Run, record: Path) -> None:
+    """Outside of nixpkgs; images of the same overlay get this one as `solo5`."""
+    (run.here / "pkggen.yaml").write_text("packages: {solo5: {description: Tenders}}\n")
+    run("record", record, *STARTED, "-o", "saved")
+    out = run("nix", "saved", "-o", "out", "--overlay").out
+    assert f"create    {PACKAGE}\n" in out
+    text = (run.here / "out" / PACKAGE).read_text()
+    assert f'    hash = "{sri(SHA512)}";\n' in text
+    assert '  version = "0.12.1";\n' in text
+    assert run("lint", "nix", "out").out == ""
+    assert run("nix", "saved", "-o", "out", "--overlay", "--check").out.count("unchanged") == 5
 
 
 @pytest.mark.usefixtures("solo5")

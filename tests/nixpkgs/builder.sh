@@ -38,10 +38,14 @@ if [ -n "${buildCommand-}" ]; then
   exit
 fi
 
-for phase in unpack configure build install fixup; do
+# Those of nixpkgs, as far as the generated expressions rely on them.
+unpackPhase=${unpackPhase-'runHook preUnpack; tar -xf "$src"; cd ./*/; runHook postUnpack'}
+fixupPhase=${fixupPhase-'runHook preFixup; runHook postFixup'}
+
+for phase in unpack configure build install fixup installCheck; do
   skip="dont${phase^}"
   body="${phase}Phase"
-  if [ -n "${!skip-}" ]; then
+  if [ -n "${!skip-}" ] || { [ "$phase" = installCheck ] && [ -z "${doInstallCheck-}" ]; }; then
     continue
   elif [ -z "${!body-}" ]; then
     echo "the stand-in for nixpkgs has no default $body" >&2

@@ -134,7 +134,9 @@ let
     '';
     bubblewrap = hostTool;
     dpkg = hostTool;
+    libseccomp = hostTool;
     opam-installer = hostTool;
+    pkg-config = hostTool;
     syslinux = hostTool;
     unzip = hostTool;
     # Nothing is booted: what the test says is evaluated, and that is all.

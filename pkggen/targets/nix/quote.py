@@ -16,6 +16,7 @@ from pkggen.errors import InputError, raise_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import PurePosixPath
 
 _ESCAPES: Final = re.compile(r'[\\"\n\r\t]|\$(?=\{)')
 _ESCAPED: Final = {
@@ -89,6 +90,30 @@ def shell(words: str) -> Nix:
     return Nix(words)
 
 
+def script(words: str) -> Nix:
+    """Return words quoted for a shell, in an indented string, which leaves them as they are.
+
+    Raises:
+        InputError: they hold what ends or interpolates such a string, or an end of a line.
+    """
+    if "''" in words or "${" in words or not words.isprintable():
+        raise InputError(f"{words!r} cannot be used in a script of a Nix package")
+    return Nix(words)
+
+
+def shell_pattern(pattern: str) -> Nix:
+    """Return a pattern of relative paths for a shell in an indented string.
+
+    Raises:
+        InputError: it holds other characters than letters, digits and `_+.*/-`, or leads upwards.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_+.*-]+(/[A-Za-z0-9_+.*-]+)*", pattern) or (
+        ".." in pattern.split("/")
+    ):
+        raise InputError(f"the pattern {pattern!r} cannot be used in a Nix package")
+    return Nix(pattern)
+
+
 def number(value: int) -> Nix:
     """Return a natural number."""
     if value < 0:
@@ -114,6 +139,15 @@ def file_name_faults(name: str) -> Iterator[InputError]:
             hint="it may hold letters, digits, `.`, `_` and `-`, must begin with a letter or digit,"
             " and be at most 200 characters long",
         )
+
+
+def path(relative: PurePosixPath) -> Nix:
+    """Return a relative path of file names, safe where `file_name` is.
+
+    Raises:
+        InputError: a part of it is no such name.
+    """
+    return Nix("/".join(map(file_name, relative.parts)))
 
 
 def sri(digest: str, algorithm: str = "sha256") -> Nix:

@@ -259,13 +259,13 @@ def _quoted(
         "search_path": quote.string(plan.search_path),
         "files": [
             {
-                "path": _path(file.path),
-                "place": _path(file.place),
+                "path": quote.path(file.path),
+                "place": quote.path(file.place),
                 "sha256": quote.file_name(file.sha256),
             }
             for file in built
         ],
-        "image": {"path": _path(recipe.image.path), "hash": quote.sri(recipe.image.sha256)}
+        "image": {"path": quote.path(recipe.image.path), "hash": quote.sri(recipe.image.sha256)}
         if isinstance(recipe, ImageRecipe)
         else None,
         "host": quote.listing(
@@ -279,10 +279,6 @@ def _quoted(
         "switch_inputs": _inputs(inputs.switch),
         "root_inputs": _inputs(inputs.root),
     }
-
-
-def _path(path: PurePosixPath) -> quote.Nix:
-    return quote.Nix("/".join(map(quote.file_name, path.parts)))
 
 
 def _inputs(attributes: Iterable[str]) -> quote.Nix:

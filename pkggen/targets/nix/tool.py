@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pkggen.record.model import Artifact
 
 MODULE_FILE: Final = "module.nix"
-_OF_BUILDS: Final = frozenset({"binutils", "gcc", "gnumake", "m4", "perl", "pkg-config", "which"})
+BUILD_TOOLS: Final = frozenset({"binutils", "gcc", "gnumake", "m4", "perl", "pkg-config", "which"})
 """Packages that only a build needs."""
 _PROGRAMS: Final = ("bin", "sbin", "libexec")
 
@@ -51,10 +51,9 @@ def tool_tree(
         InputError: it cannot become such a package; all reasons together.
     """
     raise_all(_faults(recipe))
-    name = name_of(recipe)
-    directory = names.directory(name)
+    directory = names.directory(name_of(recipe))
     files: dict[PurePosixPath, TextFile | CopiedFile] = {}
-    values = _values(recipe, name, libraries, rebuilt=rebuild is not None)
+    values = _values(recipe, libraries, rebuilt=rebuild is not None)
     text = templating.render("nix/tool.nix.j2", values, finalize=quote.finalize)
     files[directory / names.PACKAGE_FILE] = TextFile(text)
     files |= {directory / path: file for path, file in (rebuild or {}).items()}
@@ -63,11 +62,37 @@ def tool_tree(
             files[directory / file.path.name] = CopiedFile(
                 content=file.content, sha256=file.sha256, size=file.size
             )
-    if recipe.tool is not None and recipe.tool.daemons:
-        module = module_values(recipe, recipe.tool, name)
-        text = templating.render("nix/tool-module.nix.j2", module, finalize=quote.finalize)
-        files[directory / MODULE_FILE] = TextFile(text)
-    return Tree(files)
+    return Tree(files | module_files(recipe, directory))
+
+
+def module_files(recipe: ToolRecipe, directory: PurePosixPath) -> dict[PurePosixPath, TextFile]:
+    """Return the NixOS module of a tool in the directory of its package; none without services."""
+    if recipe.tool is None or not recipe.tool.daemons:
+        return {}
+    module = module_values(recipe, recipe.tool, name_of(recipe))
+    text = templating.render("nix/tool-module.nix.j2", module, finalize=quote.finalize)
+    return {directory / MODULE_FILE: TextFile(text)}
+
+
+def about(recipe: ToolRecipe) -> dict[str, object]:
+    """Return what every expression of a tool says about it, quoted."""
+    terms = [quote.attribute(one) for one in licences.attributes(recipe.licences.terms)]
+    maintainer = None if recipe.maintainer is None else recipe.maintainer.nixpkgs
+    return {
+        "header": header(recipe),
+        "pname": quote.string(name_of(recipe)),
+        "version": quote.string(str(nix_version(recipe.version))),
+        "description": quote.string(recipe.description),
+        "homepage": None if recipe.homepage is None else quote.string(recipe.homepage),
+        "licence": terms[0] if len(terms) == 1 else None,
+        "licences": quote.listing(terms, indent=4),
+        "maintainers": quote.listing(
+            []
+            if maintainer is None
+            else [quote.Nix(f"lib.maintainers.{quote.attribute(maintainer)}")],
+            indent=4,
+        ),
+    }
 
 
 def _faults(recipe: ToolRecipe) -> Iterator[PkggenError]:
@@ -105,12 +130,10 @@ def _sources(recipe: ToolRecipe) -> tuple[Artifact, ...]:
     return recipe.payload if recipe.package is None else (recipe.package.archive,)
 
 
-def _values(
-    recipe: ToolRecipe, name: str, libraries: tuple[str, ...], *, rebuilt: bool
-) -> dict[str, object]:
+def _values(recipe: ToolRecipe, libraries: tuple[str, ...], *, rebuilt: bool) -> dict[str, object]:
     packed = recipe.package
     members = {} if packed is None else dict(zip(packed.files, packed.members, strict=True))
-    used = [library for library in libraries if library not in _OF_BUILDS]
+    used = [library for library in libraries if library not in BUILD_TOOLS]
     remote = recipe.provenance.origin is not None
     arguments = sorted(
         {"lib", "stdenv", "autoPatchelfHook", *used}
@@ -118,15 +141,10 @@ def _values(
         | ({"dpkg"} if packed is not None else set())
         | ({"callPackage"} if rebuilt else set())
     )
-    terms = [quote.attribute(one) for one in licences.attributes(recipe.licences.terms)]
-    maintainer = None if recipe.maintainer is None else recipe.maintainer.nixpkgs
     tools = ["autoPatchelfHook", *(["dpkg"] if packed is not None else [])]
-    return {
-        "header": header(recipe),
+    return about(recipe) | {
         "rebuild": rebuilt,
         "arguments": [quote.attribute(one) for one in arguments],
-        "pname": quote.string(name),
-        "version": quote.string(str(nix_version(recipe.version))),
         "tools": quote.listing([quote.attribute(one) for one in tools], indent=2),
         "libraries": quote.listing([quote.attribute(one) for one in used], indent=2),
         "sources": [_source(recipe, file) for file in _sources(recipe)],
@@ -140,21 +158,11 @@ def _values(
                 if file in members
                 else quote.Nix(f"${{recorded.{quote.string(file.path.name)}}}"),
                 "mode": quote.Nix("755" if place.parts[0] in _PROGRAMS else "644"),
-                "place": quote.Nix("/".join(map(quote.file_name, place.parts))),
+                "place": quote.path(place),
                 "sha256": quote.file_name(file.sha256),
             }
             for file, place in installed(recipe)
         ],
-        "description": quote.string(recipe.description),
-        "homepage": None if recipe.homepage is None else quote.string(recipe.homepage),
-        "licence": terms[0] if len(terms) == 1 else None,
-        "licences": quote.listing(terms, indent=4),
-        "maintainers": quote.listing(
-            []
-            if maintainer is None
-            else [quote.Nix(f"lib.maintainers.{quote.attribute(maintainer)}")],
-            indent=4,
-        ),
         "platform": quote.string(PLATFORMS[recipe.machine]),
     }
 

@@ -391,7 +391,7 @@ def test_every_kind_of_source(request: pytest.FixtureRequest, which: str, tmp_pa
     package = replace(package, urls=urls)
     output = nix.build(package.expression())
     assert image_in(output).read_bytes() == MIXED_IMAGE
-    assert Path(output, "report").read_text().startswith("The rebuilt image is the recorded one.\n")
+    assert Path(output, "report").read_text().startswith("What was rebuilt is what was recorded.\n")
     deps = json.loads((package.directory / "deps.json").read_text())
     assert [one[0].partition(".")[0] for one in deps["switch"]] == [
         *("committed", "patched", "patched", "patched", "weak", "zipped"),
