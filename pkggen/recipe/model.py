@@ -122,6 +122,10 @@ class ImageRecipe(Recipe):
         """The recorded files that are installed."""
         return (self.image,)
 
+    def built_path(self, file: Artifact) -> PurePosixPath | None:
+        """Return where a rebuild has a file of the payload, below the prefix."""
+        return file.path
+
     @property
     def machine(self) -> str:
         """Machine that runs them, as ELF and `uname -m` name it."""

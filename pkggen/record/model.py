@@ -68,6 +68,11 @@ class RecordedPackage:
     left_out: tuple[str, ...]
     """What is not taken over, and why; one sentence each."""
 
+    def unpacked_path(self, file: Artifact) -> str:
+        """Return where one of its files is after unpacking, a relative path."""
+        member = dict(zip(self.files, self.members, strict=True))[file]
+        return member.removeprefix("./").removeprefix("/")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:

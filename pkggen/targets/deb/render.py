@@ -12,7 +12,6 @@ from pkggen.recipe.model import ImageRecipe, ToolRecipe
 from pkggen.recipe.overrides import web_url
 from pkggen.recipe.script import rebuild_script
 from pkggen.recipe.service import service
-from pkggen.recipe.tool import prefix_path
 from pkggen.recipe.versions import deb_version
 from pkggen.targets.deb import control, lintian, names, native, quote, tool, unikernel
 from pkggen.targets.deb.changelog import Entry, build_line, changelog, stamp
@@ -283,15 +282,13 @@ def _install(inputs: Inputs) -> str:
 
 def _obtained(inputs: Inputs, file: Artifact) -> str:
     """Return where a file is that is installed, in the unpacked source package after the build."""
-    built = "" if inputs.rebuild is None else f"{BUILT}/"
     recipe = inputs.recipe
+    built = None if inputs.rebuild is None else recipe.built_path(file)
+    if built is not None:
+        return f"{BUILT}/{built}"
     if not isinstance(recipe, ToolRecipe) or recipe.package is None:
-        return f"{built}{file.path}"
-    origin = None if inputs.rebuild is None else prefix_path(recipe.tool, file.path)
-    if origin is not None:
-        return f"{built}{origin}"
-    members = dict(zip(recipe.package.files, recipe.package.members, strict=True))
-    return f"{RELAID}/{members[file].removeprefix('./')}"
+        return str(file.path)
+    return f"{RELAID}/{recipe.package.unpacked_path(file)}"
 
 
 def _rebuild_files(inputs: Inputs) -> dict[PurePosixPath, TextFile]:

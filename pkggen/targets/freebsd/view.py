@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from pkggen.errors import InputError, PkggenError, raise_all
 from pkggen.recipe.model import ImageRecipe, ToolRecipe
 from pkggen.recipe.service import SOLO5_WITH_ABI_2, service
-from pkggen.recipe.tool import prefix_path
 from pkggen.recipe.versions import port_version
 from pkggen.targets.freebsd import distfiles, names, quote
 from pkggen.targets.freebsd.distfiles import Listed
@@ -154,14 +153,11 @@ def _rebuild_faults(recipe: AnyRecipe, plan: RebuildPlan) -> Iterator[InputError
 
 def _obtained(recipe: AnyRecipe, artifact: Artifact, *, built: bool) -> str | None:
     """Return where a file is after the build; None for what only upstream's own package has."""
-    package = recipe.package if isinstance(recipe, ToolRecipe) else None
-    if package is None or not isinstance(recipe, ToolRecipe):
-        return str(artifact.path)
     if built:
-        origin = prefix_path(recipe.tool, artifact.path)
-        return None if origin is None else str(origin)
-    member = dict(zip(package.files, package.members, strict=True))[artifact]
-    return member.removeprefix("./").removeprefix("/")
+        path = recipe.built_path(artifact)
+        return None if path is None else str(path)
+    package = recipe.package if isinstance(recipe, ToolRecipe) else None
+    return str(artifact.path) if package is None else package.unpacked_path(artifact)
 
 
 def recorded_files(recipe: AnyRecipe) -> tuple[Artifact, ...]:

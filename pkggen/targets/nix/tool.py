@@ -154,8 +154,8 @@ def _values(recipe: ToolRecipe, libraries: tuple[str, ...], *, rebuilt: bool) ->
         ),
         "files": [
             {
-                "source": quote.shell(shell.word(f"relaid/{members[file].removeprefix('./')}"))
-                if file in members
+                "source": quote.shell(shell.word(f"relaid/{packed.unpacked_path(file)}"))
+                if packed is not None
                 else quote.Nix(f"${{recorded.{quote.string(file.path.name)}}}"),
                 "mode": quote.Nix("755" if place.parts[0] in _PROGRAMS else "644"),
                 "place": quote.path(place),
