@@ -13,10 +13,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pkggen.errors import InputError, Place, VerificationError, raise_all
+from pkggen.opam.fields import package_name, relative_path, strings
 from pkggen.opam.lexer import ADVICE
 from pkggen.opam.package import Checksum, ExtraFile, OpamPackage
 from pkggen.opam.parser import parse
-from pkggen.opam.read import Reader, package_name, read_package, relative_path, strings
+from pkggen.opam.read import Reader, read_package
 from pkggen.opam.version import OpamVersion
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from pkggen.errors import Faults, InputError, Place
+from pkggen.opam.fields import MAX_CONDITIONS
 from pkggen.opam.package import (
     AllOf,
     AnyOf,
@@ -19,7 +20,7 @@ from pkggen.opam.package import (
     Url,
     VendoredSource,
 )
-from pkggen.opam.read import MAX_CONDITIONS, MAX_FAULTS
+from pkggen.opam.read import MAX_FAULTS
 from pkggen.opam.switch import read_opam
 from pkggen.opam.values import Group, Ident, Logop, PrefixOp, PrefixRelop, Relop
 from pkggen.opam.version import OpamVersion
