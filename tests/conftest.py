@@ -17,7 +17,8 @@ from pkggen.record.assemble import assemble
 from pkggen.record.directory import read_directory
 from pkggen.record.model import Origin
 from pkggen.record.saved import save
-from pkggen.tree import File, TextFile, Tree, write
+from pkggen.tree import File, TextFile, Tree
+from pkggen.writer import write
 
 # `make test` is a make of its own, which the makes of tests must not take for theirs.
 for _name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):

@@ -22,9 +22,11 @@ from pkggen.record.elf import elf_files
 from pkggen.record.manifest import write_manifest
 from pkggen.targets.deb.components import components
 from pkggen.targets.deb.model import Earlier, Inputs, Rebuild
-from pkggen.targets.deb.overlay import keep_edited, read_overlay
+from pkggen.targets.deb.overlay import read_overlay
+from pkggen.targets.deb.render import HINT
 from pkggen.targets.deb.source_package import source_package
 from pkggen.tree import CopiedFile, Tree
+from pkggen.writer import with_edited_beside
 
 if TYPE_CHECKING:
     import argparse
@@ -99,7 +101,7 @@ def _made(
         tree = _signed(tree, package.dsc, arguments.sign, recipe.version.built)
     if arguments.unpacked:
         below = {package.directory / path: file for path, file in package.unpacked.items()}
-        tree |= keep_edited(Tree(below), Path(arguments.output))
+        tree |= with_edited_beside(Tree(below), Path(arguments.output), HINT)
     return Made(name=recipe.name, tree=tree, facts={"dsc": str(package.dsc)})
 
 

@@ -30,7 +30,8 @@ from pkggen.targets.freebsd.native import native_tree
 from pkggen.targets.freebsd.origins import BASE_PACKAGES, read_origins
 from pkggen.targets.freebsd.render import port_tree
 from pkggen.targets.freebsd.view import port_view, recorded_files, recorded_name
-from pkggen.tree import CopiedFile, Tree, plan, write
+from pkggen.tree import CopiedFile, Tree
+from pkggen.writer import plan, write
 
 if TYPE_CHECKING:
     import argparse

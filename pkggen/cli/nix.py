@@ -48,7 +48,8 @@ if TYPE_CHECKING:
     from pkggen.recipe.model import AnyRecipe
     from pkggen.recipe.overrides import Overrides
     from pkggen.record.model import Record
-    from pkggen.tree import Change, Tree
+    from pkggen.tree import Tree
+    from pkggen.writer import Change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

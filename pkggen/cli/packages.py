@@ -15,7 +15,8 @@ from pkggen.cli.talk import talk
 from pkggen.errors import InputError, PkggenError, printable
 from pkggen.recipe.distfiles import Distfile, carried_distfile
 from pkggen.record.artifact import FileContent
-from pkggen.tree import Bytes, Tree, plan, write
+from pkggen.tree import Bytes, Tree
+from pkggen.writer import plan, write
 
 if TYPE_CHECKING:
     import argparse
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pkggen.recipe.plan import RebuildPlan
     from pkggen.record.model import Record
     from pkggen.sources.model import Source
-    from pkggen.tree import Change
+    from pkggen.writer import Change
 
 FOUND_CHANGES: Final = 1
 """Exit code of --check when something would change."""

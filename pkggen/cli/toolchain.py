@@ -14,8 +14,9 @@ from pkggen.rebuild.here import needed_tools
 from pkggen.recipe.depexts import depexts
 from pkggen.recipe.rebuild import rebuild_plan
 from pkggen.targets.nix.toolchain import choose, read_index, toolchain_file
-from pkggen.tree import Tree, write
+from pkggen.tree import Tree
 from pkggen.web import is_loopback
+from pkggen.writer import write
 
 if TYPE_CHECKING:
     import argparse

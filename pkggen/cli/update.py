@@ -19,7 +19,7 @@ from pkggen.publish.nixpkgs import submission
 from pkggen.recipe.build import image_recipe
 from pkggen.recipe.release import is_tool
 from pkggen.targets.nix import names
-from pkggen.tree import write
+from pkggen.writer import write
 
 if TYPE_CHECKING:
     import argparse

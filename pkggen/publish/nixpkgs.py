@@ -21,7 +21,8 @@ from pkggen.targets.nix import names, quote
 from pkggen.targets.nix.edit import with_release
 from pkggen.targets.nix.lint import subject_faults
 from pkggen.targets.nix.render import commit_message, image_tree
-from pkggen.tree import SEAL, TextFile, Tree, write
+from pkggen.tree import SEAL, TextFile, Tree
+from pkggen.writer import write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from pkggen.publish.maintainers import Entry
     from pkggen.recipe.model import ImageRecipe, Release
     from pkggen.recipe.overrides import Overrides
-    from pkggen.tree import Change, File
+    from pkggen.tree import File
+    from pkggen.writer import Change
 
 _VERSION: Final = re.compile(r'^  version = "([^"\\$]+)";$', re.MULTILINE)
 

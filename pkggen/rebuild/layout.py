@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from pkggen.errors import ToolError
 from pkggen.recipe.script import rebuild_script
-from pkggen.tree import CopiedFile, TextFile, Tree, with_seal, write
+from pkggen.tree import CopiedFile, TextFile, Tree, with_seal
+from pkggen.writer import write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -33,7 +33,8 @@ from pkggen.targets.freebsd.model import Sources, Wanted
 from pkggen.targets.freebsd.names import DISTFILES_FILE
 from pkggen.targets.freebsd.render import distfiles_list, distinfo
 from pkggen.targets.freebsd.view import port_view
-from pkggen.tree import Tree, write
+from pkggen.tree import Tree
+from pkggen.writer import write
 from tests.rebuild.made import Package, make
 from tests.sources.make import tar_gz
 

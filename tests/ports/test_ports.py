@@ -18,7 +18,7 @@ from pkggen.targets.freebsd.lint import lint
 from pkggen.targets.freebsd.model import Wanted
 from pkggen.targets.freebsd.render import port_tree
 from pkggen.targets.freebsd.view import port_view
-from pkggen.tree import write
+from pkggen.writer import write
 from tests.ports.inputs import BUILT, every_kind
 from tests.ports.standin import Built, need_stand_in
 from tests.rebuild.made import EXAMPLE, Made, Package, example, make, need_tools

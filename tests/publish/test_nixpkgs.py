@@ -20,7 +20,8 @@ from pkggen.recipe.overrides import Overrides, PackageOverrides, read_overrides
 from pkggen.record.artifact import FileContent
 from pkggen.record.model import Solo5Device
 from pkggen.targets.nix.lint import entries, lint, subject_faults
-from pkggen.tree import CopiedFile, Tree, is_sealed, write
+from pkggen.tree import CopiedFile, Tree, is_sealed
+from pkggen.writer import write
 from tests.publish.conftest import ENTRY, JANE, LIST, Checkout
 from tests.targets.nix.conftest import HOSTILE, MakeRecipe, make_recipe
 

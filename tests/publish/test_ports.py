@@ -14,12 +14,12 @@ from pkggen.publish.ports import (
     commit_message,
     overlay_tree,
 )
-from pkggen.tree import ChangeKind, write
+from pkggen.writer import ChangeKind, write
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pkggen.tree import Change
+    from pkggen.writer import Change
 
 
 def port(directory: str, user: str | None = None) -> Port:

@@ -24,7 +24,8 @@ from pkggen.publish.apt.page import PAGE, front_tree
 from pkggen.publish.apt.settings import SETTINGS_FILE, Settings, read_settings
 from pkggen.publish.apt.suites import Published, Suite
 from pkggen.publish.signing import own_keyring, users_keyring
-from pkggen.tree import ChangeKind, Tree, plan, write
+from pkggen.tree import Tree
+from pkggen.writer import ChangeKind, plan, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

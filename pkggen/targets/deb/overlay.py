@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from pkggen.errors import InputError
-from pkggen.targets.deb.render import DEBIAN, HINT
-from pkggen.tree import ChangeKind, CopiedFile, TextFile, Tree, plan
+from pkggen.targets.deb.render import DEBIAN
+from pkggen.tree import CopiedFile, TextFile, Tree
 
 if TYPE_CHECKING:
     from pkggen.tree import File
@@ -64,22 +64,3 @@ def _file(path: Path) -> File:
         return TextFile(data.decode(), executable=True)
     except UnicodeDecodeError:
         raise InputError("an executable file of an overlay is text", where=str(path)) from None
-
-
-def keep_edited(tree: Tree, root: Path) -> Tree:
-    """Return the files with those that were edited by hand as `*.pkggen.hint` beside them.
-
-    Args:
-        tree: Files that are about to be written.
-        root: Where.
-
-    Raises:
-        InputError: see `tree.plan`.
-    """
-    edited = {change.path for change in plan(tree, root) if change.kind is ChangeKind.EDITED}
-    return Tree(
-        {
-            path.with_name(path.name + HINT) if path in edited else path: file
-            for path, file in tree.items()
-        }
-    )

@@ -18,7 +18,8 @@ from debian.debfile import DebFile
 from pkggen.record.assemble import assemble
 from pkggen.record.directory import read_directory
 from pkggen.targets.deb.source_package import source_package
-from pkggen.tree import CopiedFile, Tree, write
+from pkggen.tree import CopiedFile, Tree
+from pkggen.writer import write
 from tests.rebuild.made import example, need_tools
 from tests.targets.deb.made import (
     EXAMPLE,

@@ -8,8 +8,8 @@ import pytest
 
 from pkggen.errors import InputError
 from pkggen.targets.deb import overlay
-from pkggen.targets.deb.overlay import keep_edited, read_overlay
-from pkggen.tree import SEAL, CopiedFile, TextFile, Tree, write
+from pkggen.targets.deb.overlay import read_overlay
+from pkggen.tree import CopiedFile, TextFile, Tree
 from tests.targets.deb.made import write_files
 
 RULES: Final = PurePosixPath("debian/rules")
@@ -81,17 +81,3 @@ def test_a_program_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "hello/debian/run").chmod(0o755)
     with pytest.raises(InputError, match="an executable file of an overlay is text"):
         read_overlay(tmp_path, "hello")
-
-
-def test_hand_edits_get_hints(tmp_path: Path) -> None:
-    first = Tree({RULES: TextFile(f"# {SEAL}\none\n"), PurePosixPath("debian/x"): TextFile("a\n")})
-    write(first, tmp_path)
-    second = Tree({RULES: TextFile(f"# {SEAL}\ntwo\n"), PurePosixPath("debian/x"): TextFile("a\n")})
-    assert keep_edited(second, tmp_path) == second
-    with (tmp_path / RULES).open("a") as stream:
-        stream.write("mine\n")
-    kept = keep_edited(second, tmp_path)
-    assert [str(path) for path in kept] == ["debian/rules.pkggen.hint", "debian/x"]
-    write(kept, tmp_path)
-    assert (tmp_path / RULES).read_text().endswith("one\nmine\n")
-    assert (tmp_path / "debian/rules.pkggen.hint").read_text().endswith("two\n")

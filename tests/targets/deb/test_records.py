@@ -31,7 +31,8 @@ from pkggen.record.open import open_record
 from pkggen.targets.deb.licences import text as licence_text
 from pkggen.targets.deb.model import Inputs, Rebuild
 from pkggen.targets.deb.source_package import source_package
-from pkggen.tree import Bytes, write
+from pkggen.tree import Bytes
+from pkggen.writer import write
 from tests.conftest import ENVIRONMENT, elf
 from tests.targets.deb.made import MAINTAINER, STARTED, ran
 

@@ -16,7 +16,8 @@ from pkggen.record.assemble import assemble
 from pkggen.record.directory import read_directory
 from pkggen.record.model import Artifact
 from pkggen.targets.deb.source_package import source_package
-from pkggen.tree import Bytes, CopiedFile, Tree, write
+from pkggen.tree import Bytes, CopiedFile, Tree
+from pkggen.writer import write
 from tests.rebuild.made import Package, make
 from tests.targets.deb.made import EXAMPLE, example_record, inputs_of, ran, started, tool_record
 

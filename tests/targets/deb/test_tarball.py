@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 from pkggen.errors import VerificationError
 from pkggen.targets.deb.tarball import StoredTarGz, tar_chunks, tar_xz
-from pkggen.tree import Bytes, CopiedFile, TextFile, Tree, write
+from pkggen.tree import Bytes, CopiedFile, TextFile, Tree
+from pkggen.writer import write
 from tests.conftest import REPOSITORY
 
 if TYPE_CHECKING:

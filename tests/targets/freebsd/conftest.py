@@ -18,7 +18,8 @@ from pkggen.record.model import Artifact
 from pkggen.record.open import open_record
 from pkggen.targets.freebsd.distfiles import Mirrors
 from pkggen.targets.freebsd.model import Wanted
-from pkggen.tree import Bytes, CopiedFile, Tree, write
+from pkggen.tree import Bytes, CopiedFile, Tree
+from pkggen.writer import write
 
 if TYPE_CHECKING:
     from pkggen.recipe.model import AnyRecipe

@@ -26,7 +26,8 @@ from pkggen.targets.freebsd.model import Sources, Wanted
 from pkggen.targets.freebsd.origins import BASE_PACKAGES
 from pkggen.targets.freebsd.render import port_tree
 from pkggen.targets.freebsd.view import port_view
-from pkggen.tree import Bytes, write
+from pkggen.tree import Bytes
+from pkggen.writer import write
 
 if TYPE_CHECKING:
     from pkggen.record.model import Record

@@ -18,7 +18,8 @@ from pkggen.targets.freebsd.lint import lint
 from pkggen.targets.freebsd.model import Sources
 from pkggen.targets.freebsd.render import port_tree
 from pkggen.targets.freebsd.view import port_view
-from pkggen.tree import Bytes, ChangeKind, TextFile, Tree, plan, write
+from pkggen.tree import Bytes, TextFile, Tree
+from pkggen.writer import ChangeKind, plan, write
 from tests.rebuild.made import EXAMPLE
 from tests.targets.freebsd.conftest import WANTED, licences, read, tool, written
 

@@ -11,7 +11,7 @@ from pkggen.recipe.rebuild import rebuild_plan
 from pkggen.targets.nix import quote
 from pkggen.targets.nix.rebuild import Inputs, Pin, rebuild_tree
 from pkggen.targets.nix.render import flake_tree, image_tree
-from pkggen.tree import write
+from pkggen.writer import write
 from tests.rebuild.made import EXAMPLE, Made
 from tests.targets.nix.conftest import STAND_IN
 from tests.targets.nix.rebuilds import Packaged, tree_of

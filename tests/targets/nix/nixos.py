@@ -17,7 +17,7 @@ import pytest
 from pkggen.recipe.service import Block, Configuration, Network, Paths, Service
 from pkggen.targets.nix import quote
 from pkggen.targets.nix.module import module_tree
-from pkggen.tree import write
+from pkggen.writer import write
 from tests.targets.nix.conftest import STAND_IN
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from pkggen.targets.nix import quote
 from pkggen.targets.nix.rebuild import Inputs, Pin, rebuild_tree
 from pkggen.targets.nix.render import image_tree
 from pkggen.targets.nix.tool import tool_tree
-from pkggen.tree import write
+from pkggen.writer import write
 from tests.rebuild.made import EXAMPLE
 from tests.targets.nix.conftest import STAND_IN, Nix
 

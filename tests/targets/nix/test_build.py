@@ -12,7 +12,7 @@ import pytest
 
 from pkggen.targets.nix import quote
 from pkggen.targets.nix.render import flake_tree, image_tree, overlay_tree
-from pkggen.tree import write
+from pkggen.writer import write
 from tests.targets.nix.conftest import HOSTILE, STAND_IN, Nix
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from pkggen.recipe.service import (
 from pkggen.recipe.service_faults import clashes, faults
 from pkggen.targets.nix import quote
 from pkggen.targets.nix.module import module_tree
-from pkggen.tree import write
+from pkggen.writer import write
 from tests.targets.nix.nixos import (
     GOOD,
     PATHS,

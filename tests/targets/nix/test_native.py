@@ -22,7 +22,7 @@ from pkggen.targets.nix.edit import with_release
 from pkggen.targets.nix.lint import entries, lint
 from pkggen.targets.nix.native import native_tree
 from pkggen.targets.nix.render import overlay_tree
-from pkggen.tree import write
+from pkggen.writer import write
 from tests.rebuild.made import Package, archive
 from tests.targets.nix.conftest import STAND_IN, Nix
 from tests.targets.nix.rebuilds import STARTED

@@ -15,7 +15,8 @@ import pytest
 from pkggen.targets.nix import names, quote
 from pkggen.targets.nix.render import flake_tree, image_tree
 from pkggen.targets.nix.toolchain import toolchain_file
-from pkggen.tree import Tree, write
+from pkggen.tree import Tree
+from pkggen.writer import write
 from tests.rebuild.made import EXAMPLE, Made
 from tests.targets.nix.conftest import HOSTILE, STAND_IN
 from tests.targets.nix.rebuilds import tree_of

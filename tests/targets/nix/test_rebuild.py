@@ -29,7 +29,8 @@ from pkggen.sources.git import fetch_git
 from pkggen.targets.nix.lint import entries, lint
 from pkggen.targets.nix.rebuild import Inputs, Pin, rebuild_tree
 from pkggen.targets.nix.render import flake_tree, image_tree
-from pkggen.tree import TextFile, Tree, is_sealed, write
+from pkggen.tree import TextFile, Tree, is_sealed
+from pkggen.writer import write
 from tests.rebuild.made import EXAMPLE, Made, Package, archive, example, make
 from tests.rebuild_oracle.debian import tarballs
 from tests.rebuild_oracle.oracle import missing_tools, new_world

@@ -17,7 +17,7 @@ from pkggen.record.assemble import assemble
 from pkggen.record.directory import read_directory
 from pkggen.targets.nix import quote
 from pkggen.targets.nix.tool import MODULE_FILE, tool_tree
-from pkggen.tree import write
+from pkggen.writer import write
 from tests.targets.nix.conftest import STAND_IN
 from tests.targets.nix.nixos import module_system
 from tests.targets.nix.rebuilds import STARTED
