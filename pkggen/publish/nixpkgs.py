@@ -181,7 +181,7 @@ def write_and_commit(
 
     Raises:
         InputError: the checkout is not the root of a git repository, something is staged in it,
-            the list of maintainers is changed or unexpected, or see `tree.write`.
+            the list of maintainers is changed or unexpected, or see `writer.write`.
         ToolError: git or the system failed.
     """
     repository = Repository(checkout)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import tarfile
-import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -26,6 +23,7 @@ from tests.sources.server import FileServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.cli.conftest import Run
     from tests.conftest import MakeRecord
@@ -34,14 +32,6 @@ IMAGE: Final = (EXAMPLE / "record/bin/hello.hvt").read_bytes()
 SHA256: Final = hashlib.sha256(IMAGE).hexdigest()
 STARTED: Final = ("--started", "2026-08-20T12:00:00Z")
 MANY: Final = 210
-
-
-@pytest.fixture
-def prefix() -> Iterator[Path]:
-    """Return a place that no other test builds in."""
-    place = Path("/tmp") / f"pkggen-{uuid.uuid4().hex[:12]}"  # noqa: S108 - as orb does
-    yield place
-    shutil.rmtree(place, ignore_errors=True)
 
 
 @pytest.fixture
