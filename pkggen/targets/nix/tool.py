@@ -148,7 +148,7 @@ def _values(recipe: ToolRecipe, libraries: tuple[str, ...], *, rebuilt: bool) ->
         "tools": quote.listing([quote.attribute(one) for one in tools], indent=2),
         "libraries": quote.listing([quote.attribute(one) for one in used], indent=2),
         "sources": [_source(recipe, file) for file in _sources(recipe)],
-        "archive": None if packed is None else quote.string(packed.archive.path.name),
+        "archive": None if packed is None else quote.attribute(packed.archive.path.name),
         "members": quote.shell(
             shell.words(members[file] for file, _ in installed(recipe) if file in members)
         ),
@@ -156,7 +156,7 @@ def _values(recipe: ToolRecipe, libraries: tuple[str, ...], *, rebuilt: bool) ->
             {
                 "source": quote.shell(shell.word(f"relaid/{packed.unpacked_path(file)}"))
                 if packed is not None
-                else quote.Nix(f"${{recorded.{quote.string(file.path.name)}}}"),
+                else quote.Nix(f"${{recorded.{quote.attribute(file.path.name)}}}"),
                 "mode": quote.Nix("755" if place.parts[0] in _PROGRAMS else "644"),
                 "place": quote.path(place),
                 "sha256": quote.file_name(file.sha256),
@@ -171,6 +171,7 @@ def _source(recipe: ToolRecipe, file: Artifact) -> dict[str, quote.Nix | None]:
     """Return the values of a recorded file, which is downloaded or lies beside the package."""
     origin = recipe.provenance.origin
     return {
+        "attribute": quote.attribute(file.path.name),
         "name": quote.string(file.path.name),
         "local": quote.file_name(file.path.name),
         "url": None if origin is None else quote.string(origin.file_url(file.path)),
