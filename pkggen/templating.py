@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from jinja2 import Environment
 
 PACKAGE_ROOT = Path(__file__).parent
 
@@ -33,10 +36,16 @@ def render(name: str, values: Mapping[str, object], *, finalize: Callable[[objec
     Raises:
         jinja2.UndefinedError: the template uses a value that is not there (a bug).
     """
+    return _environment(directory(), finalize).get_template(name).render(values)
+
+
+@cache
+def _environment(place: Path, finalize: Callable[[object], str]) -> Environment:
+    """Return the environment of a language, which keeps its templates compiled."""
     import jinja2  # noqa: PLC0415 - dear to import, and only few commands need it
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(directory()),
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(place),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -44,4 +53,3 @@ def render(name: str, values: Mapping[str, object], *, finalize: Callable[[objec
         finalize=finalize,
         autoescape=False,  # noqa: S701 - HTML's escapes are wrong here; finalize demands the right
     )
-    return environment.get_template(name).render(values)
