@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final
 from pkggen import templating
 from pkggen.errors import InputError
 from pkggen.recipe import shell
+from pkggen.recipe.manual import manual_pages
 from pkggen.targets.deb import names, quote
 from pkggen.targets.deb.components import cached
-from pkggen.targets.deb.tool import LAYOUT, manual_pages
+from pkggen.targets.deb.tool import LAYOUT
 from pkggen.tree import TextFile
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def native_files(
         name = recipe.name + package.suffix
         found[f"{name}.install"] = TextFile("".join(_install(package)))
         pages = {
-            machine: manual_pages(recipe, package, machine, header)
+            machine: manual_pages(recipe, package, machine, quote.uncommented(header))
             for machine in package.machines or (recipe.machine,)
         }
         same = len({tuple(texts) for texts in pages.values()}) == 1

@@ -4,7 +4,7 @@ Whatever these functions return is marked as `Deb`; templates print nothing else
 goes into control files is escaped by `deb822`, shell by `recipe.shell`.
 
 Sources: GNU make manual, 3.1 (comments and their ends); systemd.unit(5) (specifiers) and
-systemd.syntax(7) (lines); Debian Policy 4.4 (changelogs); groff_man(7).
+systemd.syntax(7) (lines); Debian Policy 4.4 (changelogs).
 """
 
 from __future__ import annotations
@@ -98,16 +98,15 @@ def setting(text: str) -> Deb:
     return Deb(text)
 
 
-def roff(text: str) -> Deb:
-    """Return one line of text of a manual page."""
-    escaped = _line(text).replace("\\", r"\e").replace("-", r"\-").replace("'", r"\(aq")
-    return Deb(rf"\&{escaped}" if escaped.startswith(".") else escaped)
-
-
 def comment(text: str) -> Deb:
     """Return a comment on one line, in any language where `#` begins one."""
     # At its end, make would take a backslash for the start of another line of it.
     return Deb(f"# {_line(text)}".rstrip("\\ "))
+
+
+def uncommented(header: str) -> list[str]:
+    """Return the texts of comments that `comments` made."""
+    return [text.removeprefix("# ") for text in header.splitlines()]
 
 
 def comments(texts: Iterable[str]) -> Deb:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from pkggen import templating
 from pkggen.errors import InputError, PkggenError, raise_all
 from pkggen.recipe.changes import changes
+from pkggen.recipe.manual import manual_pages
 from pkggen.recipe.model import ImageRecipe, ToolRecipe
 from pkggen.recipe.overrides import web_url
 from pkggen.recipe.script import rebuild_script
@@ -177,7 +178,7 @@ def _tool_files(
     found[PurePosixPath(f"{recipe.name}{first.suffix}.README.Debian")] = TextFile(text)
     if inputs.release is not None:
         return found | native.native_files(recipe, recipe.tool, inputs.release, header)
-    pages = tool.manual_pages(recipe, first, recipe.machine, header)
+    pages = manual_pages(recipe, first, recipe.machine, quote.uncommented(header))
     return found | {PurePosixPath("man", page): TextFile(text) for page, text in pages.items()}
 
 
@@ -275,7 +276,7 @@ def _install(inputs: Inputs) -> str:
         first = inputs.recipe.tool.packages[0]
         lines += (
             f"debian/man/{page} usr/share/man/man{page.rpartition('.')[2]}"
-            for page in tool.manual_pages(inputs.recipe, first, inputs.recipe.machine, "")
+            for page in manual_pages(inputs.recipe, first, inputs.recipe.machine, ())
         )
     return "".join(f"{line}\n" for line in lines)
 

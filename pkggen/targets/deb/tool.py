@@ -1,13 +1,12 @@
-"""What the description of a tool adds to a package: units, users, directories, manual pages.
+"""What the description of a tool adds to a package: units, users, directories.
 
 Sources: systemd.unit(5), systemd.service(5), systemd.socket(5), systemd.exec(5) (credentials),
-sysusers.d(5), tmpfiles.d(5), debhelper's dh_installsystemd(1), man(7).
+sysusers.d(5), tmpfiles.d(5), debhelper's dh_installsystemd(1).
 """
 
 from __future__ import annotations
 
 import textwrap
-from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from pkggen.recipe.model import ToolRecipe
-    from pkggen.recipe.tool import BinaryPackage, Daemon, Tool
+    from pkggen.recipe.tool import Daemon, Tool
 
 LAYOUT: Final = Layout(
     prefix="/usr",
@@ -33,12 +32,6 @@ LAYOUT: Final = Layout(
     run="/run",
 )
 """Where Debian has things."""
-_SECTIONS: Final = {
-    PurePosixPath("bin"): 1,
-    PurePosixPath("sbin"): 8,
-    # Debian wants a page for what is in no directory of its own there.
-    PurePosixPath("libexec"): 8,
-}
 _WIDTH: Final = 98
 # systemd would expand `$1` itself.
 _UNLESS: Final = f"/bin/sh -c '{UNLESS.replace('$', '$$')}' prepare"
@@ -129,45 +122,6 @@ def readme_values(recipe: ToolRecipe, tool: Tool) -> dict[str, object]:
             quote.prose(line) for line in ((recipe.package and recipe.package.left_out) or ())
         ],
     }
-
-
-def manual_pages(
-    recipe: ToolRecipe, package: BinaryPackage, machine: str, header: str
-) -> dict[str, str]:
-    """Return names and texts of the manual pages of a package for one machine.
-
-    Programs that are in no directory of PATH have none.
-    """
-    found = {}
-    built = recipe.version.built
-    for pattern_name, purpose in package.programs:
-        name = pattern_name.replace("{machine}", machine)
-        section = next(
-            (
-                _SECTIONS[directory]
-                for pattern, directory in package.files
-                if directory in _SECTIONS and fnmatchcase(name, PurePosixPath(pattern).name)
-            ),
-            None,
-        )
-        if section is None:
-            continue
-        values = {
-            "header": quote.Deb("\n".join(rf".\" {line[2:]}" for line in header.splitlines())),
-            "title": quote.roff(name.upper()),
-            "section": quote.word(str(section)),
-            "date": quote.word(f"{built:%Y-%m-%d}"),
-            "release": quote.roff(f'"{recipe.name} {recipe.version.release or ""}"'),
-            "name": quote.roff(name),
-            "purpose": quote.roff(purpose),
-            "paragraphs": [
-                quote.roff(" ".join(paragraph.split()))
-                for paragraph in package.description.split("\n\n")
-            ],
-        }
-        text = templating.render("deb/manual.j2", values, finalize=quote.finalize)
-        found[f"{name}.{section}"] = text
-    return found
 
 
 def _rendered(template: str, values: Mapping[str, object], header: quote.Deb) -> str:

@@ -86,8 +86,6 @@ class PortView:
 
     directory: PurePosixPath
     """Category and name."""
-    made_from: str
-    """Where the recorded build is, for headers."""
     recipe: AnyRecipe
     """What is packaged."""
     version: str

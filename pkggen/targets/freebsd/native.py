@@ -16,7 +16,15 @@ from pkggen.recipe import shell
 from pkggen.recipe.versions import port_version
 from pkggen.targets.freebsd import distfiles, names, quote
 from pkggen.targets.freebsd.licences import licensing
-from pkggen.targets.freebsd.render import arranged, description_text, header, licence_variables
+from pkggen.targets.freebsd.render import (
+    arranged,
+    description_text,
+    header,
+    licence_variables,
+    page_place,
+    pages,
+    quoted_pages,
+)
 from pkggen.tree import TextFile, Tree
 
 if TYPE_CHECKING:
@@ -72,6 +80,8 @@ def native_tree(recipe: ToolRecipe, tool: Tool, wanted: Wanted, release: Distfil
     licence = licensing(recipe.licences)
     info = distfiles.distinfo(int(recipe.version.built.timestamp()), distfiles.SUBDIRECTORY, (one,))
     programs = sorted(_programs(tool))
+    texts = pages(recipe)
+    packed = sorted(f"{page_place(name)}/{name}.gz" for name in texts)
     how = (
         f"The port builds {recipe.provenance.root} from its release tarball, with the system's own"
         f" compiler. Recorded build: job {recipe.provenance.job}."
@@ -97,7 +107,7 @@ def native_tree(recipe: ToolRecipe, tool: Tool, wanted: Wanted, release: Distfil
         *licence_variables(licence),
         ("ONLY_FOR_ARCHS", [quote.word(_ARCHITECTURE)]),
         ("USES", [quote.word("gmake")]),
-        ("PLIST_FILES", [quote.path(name) for name in programs]),
+        ("PLIST_FILES", [quote.path(name) for name in (*programs, *packed)]),
     ]
     if recipe.homepage is not None:
         variables.append(("WWW", [quote.address(recipe.homepage)]))
@@ -110,6 +120,7 @@ def native_tree(recipe: ToolRecipe, tool: Tool, wanted: Wanted, release: Distfil
         "blocks": [quote.block(block) for block in arranged(variables)],
         "build": commands[:-1],
         "install": commands[-1],
+        "pages": quoted_pages(recipe),
         "checks": [
             {
                 "program": quote.Make(f"${{PREFIX}}/{quote.path(str(check.program))}"),
@@ -122,7 +133,8 @@ def native_tree(recipe: ToolRecipe, tool: Tool, wanted: Wanted, release: Distfil
     }
     text = templating.render("freebsd/Makefile.native.j2", values, finalize=quote.finalize)
     own = {directory / "files" / extra.file: TextFile(extra.text) for extra in licence.own}
-    return Tree({**files, directory / "Makefile": TextFile(text), **own})
+    manual = {directory / "files" / name: TextFile(page) for name, page in texts.items()}
+    return Tree({**files, directory / "Makefile": TextFile(text), **own, **manual})
 
 
 def _programs(tool: Tool) -> Iterator[str]:

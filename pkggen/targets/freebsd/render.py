@@ -8,6 +8,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from pkggen import templating
+from pkggen.recipe.manual import manual_pages
+from pkggen.recipe.model import ToolRecipe
 from pkggen.recipe.script import SCRIPTS, rebuild_script
 from pkggen.targets.freebsd import distfiles, names, quote, tool
 from pkggen.targets.freebsd.licences import PERMISSIONS
@@ -84,17 +86,18 @@ def _extra_files(
     """Yield what goes into the port's directory `files`."""
     for own in view.licensing.own:
         yield PurePosixPath(own.file), TextFile(own.text)
+    head = heading(view.recipe)
     if view.service is not None:
-        header = (f"{names.GENERATED} from {view.made_from}", _EDIT, SEAL)
         (image,) = view.payload
-        script = rc_script(view.service, view.recipe.description, image.place, header)
+        script = rc_script(view.service, view.recipe.description, image.place, head)
         yield PurePosixPath(f"{names.rc_name(view.recipe.name)}.in"), TextFile(script)
-        yield PurePosixPath("pkg-message.in"), TextFile(message(view.service, header))
+        yield PurePosixPath("pkg-message.in"), TextFile(message(view.service, head))
     if view.tool is not None and view.tool.daemons:
-        header = (f"{names.GENERATED} from {view.made_from}", _EDIT, SEAL)
-        for name, text in tool.rc_scripts(view.tool, header).items():
+        for name, text in tool.rc_scripts(view.tool, head).items():
             yield PurePosixPath(f"{name}.in"), TextFile(text)
-        yield PurePosixPath("pkg-message.in"), TextFile(tool.message(view.tool, header))
+        yield PurePosixPath("pkg-message.in"), TextFile(tool.message(view.tool, head))
+    for name, text in pages(view.recipe).items():
+        yield PurePosixPath(name), TextFile(text)
     if sources is not None:
         digests = {one.name: one.sha256 for one in sources.distfiles}
         script = with_seal(rebuild_script(sources.plan, digests))
@@ -107,18 +110,41 @@ def _header(view: PortView, *lines: str) -> Make:
     return header(view.recipe, *lines)
 
 
-def header(recipe: AnyRecipe, *lines: str) -> Make:
-    """Return the comment at the head of a generated file."""
+def heading(recipe: AnyRecipe, *lines: str) -> tuple[str, ...]:
+    """Return what stands at the head of a generated file, as comment."""
     origin = recipe.provenance.origin
-    every = (
-        f"{names.GENERATED} from "
-        + (f"job {recipe.provenance.job}" if origin is None else origin.url),
-        f"opam-switch: sha256 {recipe.provenance.switch_sha256}",
-        *lines,
-        _EDIT,
-        SEAL,
-    )
-    return quote.Make("\n".join(map(quote.comment, every)))
+    where = f"job {recipe.provenance.job}" if origin is None else origin.url
+    return (f"{names.GENERATED} from {where}", *lines, _EDIT, SEAL)
+
+
+def header(recipe: AnyRecipe, *lines: str) -> Make:
+    """Return the comment at the head of a generated file of make."""
+    switch = f"opam-switch: sha256 {recipe.provenance.switch_sha256}"
+    return quote.Make("\n".join(map(quote.comment, heading(recipe, switch, *lines))))
+
+
+def pages(recipe: AnyRecipe) -> dict[str, str]:
+    """Return names and texts of the manual pages of a tool's programs, as files of the port."""
+    if not isinstance(recipe, ToolRecipe) or recipe.tool is None:
+        return {}
+    found: dict[str, str] = {}
+    for package in recipe.tool.packages:
+        if "freebsd" in package.systems:
+            found |= manual_pages(recipe, package, recipe.machine, heading(recipe))
+    return found
+
+
+def page_place(name: str) -> str:
+    """Return the directory of a manual page below PREFIX."""
+    return f"share/man/man{quote.file_name(name).rpartition('.')[2]}"
+
+
+def quoted_pages(recipe: AnyRecipe) -> list[dict[str, Make]]:
+    """Return what a Makefile says about the manual pages of a tool."""
+    return [
+        {"name": quote.file_name(name), "place": quote.path(page_place(name))}
+        for name in pages(recipe)
+    ]
 
 
 def _makefile(view: PortView, vouched: Sequence[str]) -> dict[str, object]:
@@ -136,6 +162,7 @@ def _makefile(view: PortView, vouched: Sequence[str]) -> dict[str, object]:
         "prefix": None if plan is None else quote.word(plan.prefix),
         "parent": None if plan is None else quote.word(str(PurePosixPath(plan.prefix).parent)),
         "built": quote.word(f"{built:%Y-%m-%dT%H:%M:%SZ}"),
+        "pages": quoted_pages(view.recipe),
         "service": view.service is not None,
         "directories": []
         if view.tool is None
@@ -263,7 +290,8 @@ def _list(view: PortView) -> Variables:
 
 def _packing(view: PortView) -> list[str]:
     """Return the lines of the packing list: files sorted, then directories."""
-    found = sorted(one.packed for one in view.payload)
+    found = [one.packed for one in view.payload]
+    found = sorted(found + [f"{page_place(name)}/{name}.gz" for name in pages(view.recipe)])
     if view.tool is not None:
         return [*found, *tool.directories(view.tool)]
     return found if view.service is None else [*found, "@dir etc/unikernels"]

@@ -97,10 +97,9 @@ def port_view(
     assert licences is not None  # noqa: S101 - likewise
     assert needs is not None  # noqa: S101 - likewise
     assert payload is not None  # noqa: S101 - likewise
-    origin, maintainer = recipe.provenance.origin, recipe.maintainer
+    maintainer = recipe.maintainer
     return PortView(
         directory=names.directory(wanted.category, recipe.name),
-        made_from=f"job {recipe.provenance.job}" if origin is None else origin.url,
         recipe=recipe,
         version=version,
         site=_site(recipe) if sources is None else None,

@@ -17,7 +17,7 @@ from pkggen.recipe.tool_reader import described_tool, known_tools
 from pkggen.record.assemble import assemble
 from pkggen.record.directory import read_directory
 from pkggen.targets.deb import quote
-from pkggen.targets.deb.tool import manual_pages, starts, tool_files
+from pkggen.targets.deb.tool import starts, tool_files
 from tests.rebuild.made import Package, make
 from tests.targets.nix.rebuilds import STARTED
 
@@ -101,30 +101,8 @@ def test_directories_of_run_and_state_are_made_at_boot(
     assert 'u albatross - "albatross daemons"\n' in files["albatross.sysusers"]
 
 
-def test_programs_of_a_path_have_manual_pages(recipe_of: Callable[[str], ToolRecipe]) -> None:
-    recipe = recipe_of("albatross")
-    assert recipe.tool is not None
-    pages = manual_pages(recipe, recipe.tool.packages[0], "x86_64", HEADER)
-    assert list(pages) == ["albatross-client.1"]
-    assert "albatross\\-client \\- manage unikernels" in pages["albatross-client.1"]
-
-
 def test_tools_that_are_no_services_have_none(recipe_of: Callable[[str], ToolRecipe]) -> None:
     assert files_of(recipe_of("orb")) == {}
     tool = described_tool("orb")
     assert tool is not None
     assert tool.place_of(PurePosixPath("bin/opam")) is None, "Debian has opam's own"
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("a-b", r"a\-b"),
-        ("it's", r"it\(aqs"),
-        ("back\\slash", r"back\eslash"),
-        (".TH x", r"\&.TH x"),
-        ("a\nb", "a\N{REPLACEMENT CHARACTER}b"),
-    ],
-)
-def test_text_in_manual_pages_is_text(text: str, expected: str) -> None:
-    assert quote.roff(text) == expected
