@@ -242,17 +242,33 @@ def _entries(packed: BinaryIO, where: str) -> Iterator[tuple[tarfile.TarInfo, Bi
         single = kind == "zst" and where.endswith(".deb")
         chunks = _bounded(unpacked(buffered, kind, single=single))
         stream = io.BufferedReader(Chunks(chunks), _CHUNK_BYTES)
+    blocks = _Blocks(stream)
     count = 0
-    with tarfile.open(fileobj=stream, mode="r|") as tar:
+    # mypy wants a stream that can also be written.
+    with tarfile.open(fileobj=blocks, mode="r|", bufsize=tarfile.BLOCKSIZE) as tar:  # type: ignore[call-overload]
         for info in tar:
             count += 1
             if count > 2 * MAX_ARTIFACTS:
                 raise InputError(f"it has more than {2 * MAX_ARTIFACTS} entries", where=where)
-            yield info, tar.extractfile(info) if info.isreg() else None  # type: ignore[misc]
-        # tarfile takes a damaged header for the end.
-        while chunk := stream.read(_CHUNK_BYTES):
-            if chunk.strip(b"\0"):
+            yield info, tar.extractfile(info) if info.isreg() else None
+        # tarfile takes a damaged header for the end; the real end is zeros, or nothing at all.
+        rest = blocks.last
+        while rest:
+            if rest.strip(b"\0"):
                 raise tarfile.ReadError("there is more behind its end")
+            rest = stream.read(_CHUNK_BYTES)
+
+
+class _Blocks:
+    """A stream that remembers the block which was read last."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.last = b""
+
+    def read(self, size: int) -> bytes:
+        self.last = self._stream.read(size)
+        return self.last
 
 
 def _bounded(chunks: Iterator[bytes]) -> Iterator[bytes]:

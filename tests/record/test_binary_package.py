@@ -164,6 +164,21 @@ def test_a_damaged_pkg_is_refused(tmp_path: Path, data: bytes, message: str) -> 
     assert message in found
 
 
+@pytest.mark.parametrize("number", range(5))
+def test_what_is_behind_a_damaged_header_is_not_passed_over(tmp_path: Path, number: int) -> None:
+    """Each entry has a header and one block."""
+    data = bytearray(PKG)
+    data[1024 * number] ^= 1
+    (found,) = faults_of(tmp_path, bytes(data), "bin/tool.pkg")
+    assert "damaged" in found
+
+
+def test_a_tar_archive_without_an_end_is_read(tmp_path: Path) -> None:
+    """As bsdtar and dpkg-deb do."""
+    found = read_package(artifact(tmp_path, PKG[: 5 * 1024], "bin/tool.pkg"))
+    assert len(found.files) == 2
+
+
 def test_a_pkg_that_unpacks_to_too_much_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
