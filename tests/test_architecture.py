@@ -79,7 +79,7 @@ ALLOWED: Final = {
 
 DEAR: Final = frozenset(
     {"elftools", "jinja2", "license_expression", "platformdirs", "plumbum", "pyasn1", "requests"}
-    | {"rich", "semver", "yaml"}
+    | {"rich", "semver", "yaml", "zstandard"}
 )
 """Packages that cost more than 20 ms, or are needed by few commands."""
 

@@ -43,7 +43,7 @@ def read_archive(path: Path, source: str, spool: Path) -> RawBuild:
     """Return the files of an archive.
 
     Args:
-        path: A tar archive, plain or compressed by gzip, bzip2 or xz.
+        path: A tar archive, plain or compressed by gzip, bzip2, xz or zstd.
         source: How the user named it.
         spool: Existing directory for the unpacked archive; it must outlive the record.
 

@@ -5,7 +5,8 @@ have the recorded sha256; beyond that it is taken for hostile. Only regular file
 keeps its place, owner or mode: maintainer scripts never run, services and users come from the
 description of the tool.
 
-Sources: deb(5); freebsd/pkg `libpkg/pkg_create.c` (a tar archive whose metadata begin with `+`).
+Sources: deb(5); freebsd/pkg `libpkg/pkg_create.c` (a tar archive whose metadata begin with `+`,
+packed with zstd unless told otherwise; the name does not tell).
 """
 
 from __future__ import annotations
@@ -200,7 +201,7 @@ def _scripts(file: BinaryIO, where: str) -> Iterator[str]:
     )
     if control is None:
         raise InputError("the package has no control.tar", where=where)
-    for info, _ in _entries(_slice(file, control), control.name, where):
+    for info, _ in _entries(_slice(file, control), where):
         name = info.name.removeprefix("./")
         if info.isreg() and name not in _HARMLESS:
             yield f"{name} is not run, which upstream's package runs as root"
@@ -210,11 +211,11 @@ def _tar(file: BinaryIO, where: str) -> Iterator[tuple[tarfile.TarInfo, BinaryIO
     """Yield the entries of the archive with the files."""
     if where.endswith(".pkg"):
         file.seek(0)
-        return _entries(file, where, where)
+        return _entries(file, where)
     data = next((one for one in ar.members(file, where) if one.name.startswith("data.tar")), None)
     if data is None:
         raise InputError("the package has no data.tar", where=where)
-    return _entries(_slice(file, data), data.name, where)
+    return _entries(_slice(file, data), where)
 
 
 def _slice(file: BinaryIO, member: ar.Member) -> BinaryIO:
@@ -231,33 +232,43 @@ def _read(file: BinaryIO, size: int) -> Iterator[bytes]:
         yield chunk
 
 
-def _entries(
-    packed: BinaryIO, name: str, where: str
-) -> Iterator[tuple[tarfile.TarInfo, BinaryIO | None]]:
+def _entries(packed: BinaryIO, where: str) -> Iterator[tuple[tarfile.TarInfo, BinaryIO | None]]:
     """Yield the entries of a tar archive, compressed or not, and open files."""
     buffered = packed if isinstance(packed, io.BufferedReader) else io.BufferedReader(packed)  # type: ignore[type-var]
     head = buffered.peek(8)
     kind = next((kind for kind, magic in MAGICS.items() if head.startswith(magic)), None)
-    if kind is None and head.startswith(b"\x28\xb5\x2f\xfd"):
-        raise InputError(
-            f"{name} is packed with zstd, which cannot be read here",
-            where=where,
-            hint="the record of a build without this package can be packaged",
-        )
     stream: BinaryIO = buffered
     if kind is not None:
-        stream = io.BufferedReader(Chunks(_bounded(unpacked(buffered, kind))), _CHUNK_BYTES)
+        single = kind == "zst" and where.endswith(".deb")
+        chunks = _bounded(unpacked(buffered, kind, single=single))
+        stream = io.BufferedReader(Chunks(chunks), _CHUNK_BYTES)
+    blocks = _Blocks(stream)
     count = 0
-    with tarfile.open(fileobj=stream, mode="r|") as tar:
+    # mypy wants a stream that can also be written.
+    with tarfile.open(fileobj=blocks, mode="r|", bufsize=tarfile.BLOCKSIZE) as tar:  # type: ignore[call-overload]
         for info in tar:
             count += 1
             if count > 2 * MAX_ARTIFACTS:
                 raise InputError(f"it has more than {2 * MAX_ARTIFACTS} entries", where=where)
-            yield info, tar.extractfile(info) if info.isreg() else None  # type: ignore[misc]
-        # tarfile takes a damaged header for the end.
-        while chunk := stream.read(_CHUNK_BYTES):
-            if chunk.strip(b"\0"):
+            yield info, tar.extractfile(info) if info.isreg() else None
+        # tarfile takes a damaged header for the end; the real end is zeros, or nothing at all.
+        rest = blocks.last
+        while rest:
+            if rest.strip(b"\0"):
                 raise tarfile.ReadError("there is more behind its end")
+            rest = stream.read(_CHUNK_BYTES)
+
+
+class _Blocks:
+    """A stream that remembers the block which was read last."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.last = b""
+
+    def read(self, size: int) -> bytes:
+        self.last = self._stream.read(size)
+        return self.last
 
 
 def _bounded(chunks: Iterator[bytes]) -> Iterator[bytes]:

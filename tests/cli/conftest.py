@@ -17,6 +17,7 @@ from pkggen.record import builder_web
 from tests.conftest import REPOSITORY
 from tests.record.builder_web_server import NEW_UUID, QUICK, Build, BuilderWeb, build_files, serving
 from tests.record.der import full
+from tests.test_compression import zstd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -134,12 +135,20 @@ def archived(record: Path, archive: Path, compression: str) -> Path:
     return archive
 
 
+def packed_by_zstd(record: Path, archive: Path) -> Path:
+    """Write a tar archive of a record in a frame of zstd."""
+    plain = archived(record, archive.with_suffix(""), "")
+    archive.write_bytes(zstd(plain.read_bytes()))
+    return archive
+
+
 KINDS: Final[dict[str, Callable[[Path, MakeRecord], Path]]] = {
     "example": lambda _, __: EXAMPLE,
     "saved": lambda place, make: make(place / "saved"),
     "tar": lambda place, make: archived(make(place / "r"), place / "saved.tar", ""),
     "tar.gz": lambda place, make: archived(make(place / "r"), place / "saved.tar.gz", "gz"),
     "tar.xz": lambda place, make: archived(make(place / "r"), place / "saved.tar.xz", "xz"),
+    "tar.zst": lambda place, make: packed_by_zstd(make(place / "r"), place / "saved.tar.zst"),
     "full": lambda place, make: _full(make(place / "orb", saved=False), place / "full"),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tarfile
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import pytest
 
@@ -101,12 +101,15 @@ def test_what_upstream_packs_besides_is_not_compared(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_is_built_of_a_recorded_package_has_no_rights(run: Run) -> None:
+@pytest.mark.parametrize("packing", ["xz", "zst"])
+def test_what_is_built_of_a_recorded_package_has_no_rights(
+    run: Run, packing: Literal["xz", "zst"]
+) -> None:
     """The bytes are the recorded ones; modes, owners and scripts are Debian's own."""
     if shutil.which("dh") is None:
         pytest.skip("NOTHING BUILT: install debhelper")
     client = entry("./usr/bin/albatross-client", b"client", mode=0o6777, uid=1000, uname="x")
-    saved(run, deb(*DAEMONS, client, control=("control", "postinst")))
+    saved(run, deb(*DAEMONS, client, control=("control", "postinst"), packing=packing))
     run("deb", "saved", "-o", "out")
     (dsc,) = (run.here / "out").glob("*.dsc")
     run("build", "deb", "--here", dsc, "-o", "out")

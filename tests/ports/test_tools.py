@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import lzma
 import os
 import re
 import shutil
@@ -15,9 +16,11 @@ import pytest
 from tests.ports.standin import Built, need_stand_in
 from tests.rebuild.made import ENVIRONMENT, Package, make
 from tests.record.test_binary_package import entry
+from tests.test_compression import zstd
 from tests.tools import albatross, solo5
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.cli.conftest import Run
@@ -32,10 +35,10 @@ SCRIPTS: Final = (
 )
 
 
-def pkg() -> bytes:
+def pkg(pack: Callable[[bytes], bytes]) -> bytes:
     """Return a package as upstream's script makes it on FreeBSD."""
     target = io.BytesIO()
-    with tarfile.open(fileobj=target, mode="w:xz") as archive:
+    with tarfile.open(fileobj=target, mode="w") as archive:
         entries = [entry("+COMPACT_MANIFEST", b"{}"), entry("+MANIFEST", b"{}")]
         entries += [
             entry(
@@ -48,16 +51,20 @@ def pkg() -> bytes:
         entries.append(entry("/usr/local/etc/rc.d/albatross_console", b"#!/bin/sh\n"))
         for info, data in entries:
             archive.addfile(info, io.BytesIO(data))
-    return target.getvalue()
+    return pack(target.getvalue())
 
 
-@pytest.fixture(params=["programs", "package"])
+PACKERS: Final = {"xz": lzma.compress, "zstd": zstd}
+"""As old and as new versions of pkg pack."""
+
+
+@pytest.fixture(params=["programs", *PACKERS])
 def port(request: pytest.FixtureRequest, run: Run, tmp_path: Path) -> Built:
     """Return the port of a suite that was recorded on FreeBSD."""
     need_stand_in()
     files = {f"bin/{name}": data for name, data in PROGRAMS.items()}
-    if request.param == "package":
-        files = {"bin/albatross.pkg": pkg()}
+    if (pack := PACKERS.get(request.param)) is not None:
+        files = {"bin/albatross.pkg": pkg(pack)}
     environment = {**ENVIRONMENT, **FREEBSD, "ORB_BUILDING_PACKAGE": "albatross"}
     made = make(
         tmp_path / "made",

@@ -89,8 +89,13 @@ def programs(prefix: Path) -> dict[str, bytes]:
     return found
 
 
-def upstream_deb(directory: Path, built: Mapping[str, bytes], version: str = VERSION) -> bytes:
-    """Return a package as upstream's script makes it, published under a version as upstream's."""
+def upstream_deb(
+    directory: Path, built: Mapping[str, bytes], version: str = VERSION, packing: str = "xz"
+) -> bytes:
+    """Return a package as upstream's script makes it, published under a version as upstream's.
+
+    Ubuntu's dpkg-deb packs with zstd, Debian's with xz.
+    """
     if shutil.which("dpkg-deb") is None:
         pytest.skip("NO UPSTREAM PACKAGE: dpkg-deb not found")
     root = directory / "root"
@@ -115,7 +120,10 @@ def upstream_deb(directory: Path, built: Mapping[str, bytes], version: str = VER
         path.write_bytes(data)
         path.chmod(mode)
     subprocess.run(
-        ["dpkg-deb", "--root-owner-group", "--build", str(root), str(directory / "albatross.deb")],
+        [
+            *("dpkg-deb", "--root-owner-group", f"-Z{packing}", "--build"),
+            *(str(root), str(directory / "albatross.deb")),
+        ],
         check=True,
         capture_output=True,
     )

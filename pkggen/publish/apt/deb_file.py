@@ -36,6 +36,7 @@ _COMPRESSIONS: Final[dict[str, Compression | None]] = {
     "control.tar": None,
     "control.tar.gz": "gz",
     "control.tar.xz": "xz",
+    "control.tar.zst": "zst",
 }
 _SOURCE: Final = re.compile(r"(\S+)(?: \((\S+)\))?")
 
@@ -109,7 +110,7 @@ def _unpacked(file: BinaryIO, members: dict[str, tuple[int, int]], where: str) -
     if kind is None:
         return packed
     whole = bytearray()
-    for chunk in compression.unpacked(io.BytesIO(packed), kind):
+    for chunk in compression.unpacked(io.BytesIO(packed), kind, single=kind == "zst"):
         whole += chunk
         if len(whole) > MAX_ARCHIVE_BYTES:
             raise InputError(f"{name} is larger than {MAX_ARCHIVE_BYTES} bytes", where=where)

@@ -19,6 +19,7 @@ from pkggen.sources.model import archive_suffix
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pkggen.compression import Compression
     from pkggen.recipe.distfiles import Distfile
 
 MAX_COMPONENTS: Final = 60
@@ -26,6 +27,7 @@ MAX_COMPONENTS: Final = 60
 DISTFILES: Final = "distfiles"
 """Component that holds files as they are, in the layout of opam's download cache."""
 
+_SUFFIXES: Final[tuple[Compression, ...]] = ("gz", "bz2", "xz")
 _RESERVED: Final = frozenset({DISTFILES, "debian"})
 
 
@@ -86,8 +88,8 @@ def _suffix(distfile: Distfile) -> str | None:
     if distfile.source is None or distfile.source.kind != "archive":
         return None
     with distfile.content.open() as stream:
-        head = stream.read(max(map(len, MAGICS.values())))
-    return next((kind for kind, magic in MAGICS.items() if head.startswith(magic)), None)
+        head = stream.read(max(len(MAGICS[kind]) for kind in _SUFFIXES))
+    return next((kind for kind in _SUFFIXES if head.startswith(MAGICS[kind])), None)
 
 
 def _name(distfile: Distfile) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import lzma
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from pkggen.errors import InputError
 from pkggen.publish.apt.deb_file import MAX_ARCHIVE_BYTES, MAX_CONTROL_BYTES, Deb, read_deb
 from tests.publish.apt.make import TIME, ar, control, deb_data, tar
+from tests.test_compression import bomb, frame, zstd
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +47,7 @@ def test_what_python_debian_reads_is_read() -> None:
         {"control.tar": tar(CONTROL)},
         {"control.tar.gz": gzip.compress(tar(CONTROL))},
         {"control.tar.xz": lzma.compress(tar(CONTROL))},
+        {"control.tar.zst": zstd(tar(CONTROL))},
         {"_extra": b"odd", "control.tar.gz/": gzip.compress(tar(CONTROL))},
     ],
 )
@@ -52,19 +55,37 @@ def test_every_way_to_pack_it(members: dict[str, bytes]) -> None:
     assert read(deb_data(members=members)).name == "hello"
 
 
-def test_what_dpkg_deb_builds(tmp_path: Path) -> None:
+@pytest.mark.parametrize("packing", ["xz", "gzip", "zstd", "none"])
+def test_what_dpkg_deb_builds(tmp_path: Path, packing: str) -> None:
     if shutil.which("dpkg-deb") is None:
         pytest.skip("NOT COMPARED WITH dpkg-deb: install dpkg")
     (tmp_path / "tree/DEBIAN").mkdir(parents=True)
     (tmp_path / "tree/DEBIAN/control").write_text(control())
     built = tmp_path / "built.deb"
-    words = ["--root-owner-group", "-Zxz", "-b", str(tmp_path / "tree"), str(built)]
+    words = ["--root-owner-group", f"-Z{packing}", "-b", str(tmp_path / "tree"), str(built)]
     subprocess.run(["dpkg-deb", *words], check=True, capture_output=True)
     assert read(built.read_bytes()).fields == read(deb_data()).fields
-    (tmp_path / "ours.deb").write_bytes(deb_data())
+    members = {"control.tar.zst": zstd(tar(CONTROL))} if packing == "zstd" else None
+    (tmp_path / "ours.deb").write_bytes(deb_data(members=members))
     words = ["--field", str(tmp_path / "ours.deb")]
     shown = subprocess.run(["dpkg-deb", *words], check=True, capture_output=True, text=True)
     assert shown.stdout == control()
+
+
+def test_frames_that_dpkg_does_not_read_are_refused(tmp_path: Path) -> None:
+    """Its first frame and all of them are two control files, of which dpkg reads the first."""
+    first, both = tar(CONTROL), tar([*CONTROL, ("./postinst", b"#!/bin/sh\n")])
+    end = len(first.rstrip(b"\0")) + 511 & ~511
+    assert both.startswith(first[:end])
+    data = deb_data(members={"control.tar.zst": zstd(both[:end]) + zstd(both[end:])})
+    with pytest.raises(InputError, match="more follows the first compressed stream"):
+        read(data)
+    if shutil.which("dpkg-deb") is None:
+        pytest.skip("NOT COMPARED WITH dpkg-deb: install dpkg")
+    (tmp_path / "x.deb").write_bytes(data)
+    words = ["--ctrl-tarfile", str(tmp_path / "x.deb")]
+    shown = subprocess.run(["dpkg-deb", *words], check=True, capture_output=True)
+    assert shown.stdout == both[:end]
 
 
 def link(name: str) -> bytes:
@@ -88,7 +109,12 @@ HOSTILE = {
         ar([("debian-binary", b"3.0\n"), ("control.tar", b""), ("data.tar", b"")]),
         "version 2",
     ),
-    "zstd": (deb_data(members={"control.tar.zst": b"(\xb5/\xfd"}), "-Zxz"),
+    "bzip2": (deb_data(members={"control.tar.bz2": bz2.compress(tar(CONTROL))}), "-Zxz"),
+    "bad zstd": (deb_data(members={"control.tar.zst": b"(\xb5/\xfdnothing"}), "damaged"),
+    "cut zstd": (deb_data(members={"control.tar.zst": zstd(tar(CONTROL))[:-9]}), "breaks off"),
+    "xz called zstd": (deb_data(members={"control.tar.zst": lzma.compress(b"")}), "damaged"),
+    "zstd of a large window": (deb_data(members={"control.tar.zst": frame(2**28)}), "memory"),
+    "bomb of zstd": (deb_data(members={"control.tar.zst": bomb(1000)}), "larger"),
     "bad xz": (deb_data(members={"control.tar.xz": b"\xfd7zXZ\0nothing"}), "damaged"),
     "bad gz": (deb_data(members={"control.tar.gz": gzip.compress(tar(CONTROL))[:-9]}), "damaged"),
     "bomb": (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import threading
@@ -14,7 +15,7 @@ from pkggen.publish.apt.initialise import Wanted, initialise
 from pkggen.publish.apt.repository import opened
 from pkggen.publish.apt.serve import Server
 from tests.publish.apt.conftest import add, copy_of
-from tests.publish.apt.make import write_deb, write_source
+from tests.publish.apt.make import control, write_deb, write_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +61,37 @@ def test_over_file(filled: Path, apt: Apt) -> None:
     assert done.returncode == 0, done.stdout
     deb = apt.root / "hello_1.0-0pkggen1_amd64.deb"
     assert deb.read_bytes() == (filled / "public/pool/main/h/hello" / deb.name).read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("packing", ["xz", "zstd"])
+def test_what_dpkg_deb_packs_is_installed(
+    repository: Path, apt: Apt, tmp_path: Path, packing: str
+) -> None:
+    if os.geteuid() != 0 or shutil.which("dpkg-deb") is None:
+        pytest.skip("NOTHING INSTALLED: be root, and install dpkg")
+    tree = tmp_path / "tree"
+    (tree / "DEBIAN").mkdir(parents=True)
+    (tree / "DEBIAN/control").write_text(control())
+    (tree / "usr/share").mkdir(parents=True)
+    (tree / "usr/share/hello").write_text("greeting")
+    deb = tmp_path / "hello_1.0-0pkggen1_amd64.deb"
+    command = ["dpkg-deb", f"-Z{packing}", "--root-owner-group", "-b", str(tree), str(deb)]
+    subprocess.run(command, check=True, capture_output=True)
+    add(repository, deb)
+    trust(apt, repository)
+    apt.update()
+    root = tmp_path / "root"
+    (root / "var/lib/dpkg/updates").mkdir(parents=True)
+    (root / "var/lib/dpkg/info").mkdir()
+    (root / "var/lib/dpkg/status").touch()
+    options = (f"--root={root}", "--force-architecture", "--log=/dev/null")
+    done = apt.run(
+        *("install", "--yes", "hello"),
+        options=[f"Dir::Log={tmp_path}", *(f"DPkg::Options::={option}" for option in options)],
+    )
+    assert done.returncode == 0, done.stdout
+    assert (root / "usr/share/hello").read_text() == "greeting"
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ from pkggen.sources.model import Source, Use
 from pkggen.targets.deb.components import MAX_COMPONENTS, components
 from pkggen.tree import Bytes
 from tests.rebuild.made import Package, archive, make
+from tests.test_compression import zstd
 
 if TYPE_CHECKING:
     from pkggen.sources.model import Kind
@@ -51,11 +52,12 @@ def distfile(name: str, data: bytes, kind: Kind = "archive") -> Distfile:
         (bz2.compress(PLAIN), "bz2"),
         (lzma.compress(PLAIN), "xz"),
         (zlib.compress(PLAIN), None),
+        (zstd(PLAIN), None),
         (PLAIN, None),
         (b"PK\3\4 whatever", None),
         (b"", None),
     ],
-    ids=["gz", "bz2", "xz", "zlib", "tar", "zip", "empty"],
+    ids=["gz", "bz2", "xz", "zlib", "zstd", "tar", "zip", "empty"],
 )
 def test_the_bytes_and_not_the_name_tell_the_compression(data: bytes, suffix: str | None) -> None:
     found = components([distfile("lib+x_0.1-12345678.tbz", data)], "here")

@@ -51,15 +51,18 @@ def programs(tmp_path: Path) -> dict[str, bytes]:
     return {name: f"#!/bin/sh\necho {name} {tmp_path}\n".encode() for name in albatross.PROGRAMS}
 
 
-@pytest.fixture(params=["programs", "package"])
+@pytest.fixture(params=["programs", "package", "package of Ubuntu"])
 def recipe(
     request: pytest.FixtureRequest, tmp_path: Path, programs: dict[str, bytes]
 ) -> ToolRecipe:
     """Return the recipe of recorded programs, or of upstream's own package with them."""
     files = {f"bin/{name}": data for name, data in programs.items()}
-    if request.param == "package":
-        (tmp_path / "upstream").mkdir()
-        files = {"bin/albatross.deb": albatross.upstream_deb(tmp_path / "upstream", programs)}
+    if request.param != "programs":
+        upstream = tmp_path / "upstream"
+        upstream.mkdir()
+        packing = "xz" if request.param == "package" else "zstd"
+        data = albatross.upstream_deb(upstream, programs, packing=packing)
+        files = {"bin/albatross.deb": data}
     return recipe_of(tmp_path, files, OVERRIDES)
 
 
