@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import lzma
 import os
@@ -90,7 +91,11 @@ def test_a_suite_of_daemons(port: Built) -> None:
         assert packed[f"{place}/{name}"] == data
     scripts = {name for name in packed if name.startswith("etc/rc.d/")}
     assert scripts == {f"etc/rc.d/{name}" for name in SCRIPTS}
+    page = gzip.decompress(packed["share/man/man1/albatross-client.1.gz"]).decode()
+    assert "albatross\\-client \\- manage unikernels" in page
+    assert not [name for name in packed if name.startswith("share/man/man8")]
     plist = (port.port / "pkg-plist").read_text()
+    assert "share/man/man1/albatross-client.1.gz\n" in plist
     assert "@dir(albatross,albatross,0700) /var/db/albatross/block\n" in plist
     assert "/var/run" not in plist, "it is empty after a restart"
     assert re.search(r"^albatross:\*:63\d\d\d:", (port.overlay / "UIDs").read_text(), re.MULTILINE)
@@ -184,6 +189,8 @@ def test_solo5_from_its_release(run: Run, tmp_path: Path, monkeypatch: pytest.Mo
         *("bin/solo5-elftool", "bin/solo5-hvt", "bin/solo5-hvt-debug"),
         *("bin/solo5-virtio-mkimage", "bin/solo5-virtio-run"),
     ]
+    pages = {name for name in built.packed() if name.startswith("share/man/")}
+    assert pages == {f"share/man/man1/{name.removeprefix('bin/')}.1.gz" for name in programs}
     said = subprocess.run(
         [built.stage / "bin/solo5-hvt", "--version"], capture_output=True, text=True, check=True
     )
