@@ -24,6 +24,22 @@ def directory(package_root: Path = PACKAGE_ROOT) -> Path:
     return installed if installed.is_dir() else package_root.parent / "templates"
 
 
+def only(language: str, *kinds: type[str]) -> Callable[[object], str]:
+    """Return the `finalize` of a language, which lets only text through that was quoted for it.
+
+    Args:
+        language: Name for the message of the `TypeError` that everything else, a bug, raises.
+        kinds: What marks such text.
+    """
+
+    def finalize(value: object) -> str:
+        if not isinstance(value, kinds):
+            raise TypeError(f"not quoted for {language}: {value!r}")
+        return value
+
+    return finalize
+
+
 def render(name: str, values: Mapping[str, object], *, finalize: Callable[[object], str]) -> str:
     """Return the text of one template.
 

@@ -7,6 +7,10 @@ Source: groff_man(7), groff_char(7).
 
 from __future__ import annotations
 
+from typing import Final
+
+from pkggen import templating
+
 
 class Roff(str):
     """Text of a manual page, safe to print where it was made for."""
@@ -14,15 +18,8 @@ class Roff(str):
     __slots__ = ()
 
 
-def finalize(value: object) -> Roff:
-    """Let only marked text through.
-
-    Raises:
-        TypeError: a template prints something that was not quoted (a bug).
-    """
-    if not isinstance(value, Roff):
-        raise TypeError(f"not quoted for a manual page: {value!r}")
-    return value
+finalize: Final = templating.only("a manual page", Roff)
+"""Lets only marked text through."""
 
 
 def line(text: str) -> Roff:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from pkggen import templating
 from pkggen.errors import InputError
 from pkggen.recipe.plan import Runtime
 from pkggen.recipe.tool import HOLE
@@ -28,15 +29,8 @@ class Shell(str):
     __slots__ = ()
 
 
-def finalize(value: object) -> Shell:
-    """Let only marked text through.
-
-    Raises:
-        TypeError: a template prints something that was not quoted (a bug).
-    """
-    if not isinstance(value, Shell):
-        raise TypeError(f"not quoted for sh: {value!r}")
-    return value
+finalize: Final = templating.only("sh", Shell)
+"""Lets only marked text through."""
 
 
 def word(text: Text | str) -> Shell:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import html
 import shlex
+from typing import Final
+
+from pkggen import templating
 
 
 class Html(str):
@@ -15,15 +18,8 @@ class Html(str):
     __slots__ = ()
 
 
-def finalize(value: object) -> Html:
-    """Let only marked text through.
-
-    Raises:
-        TypeError: the template prints something that was not quoted (a bug).
-    """
-    if not isinstance(value, Html):
-        raise TypeError(f"not quoted for HTML: {value!r}")
-    return value
+finalize: Final = templating.only("HTML", Html)
+"""Lets only marked text through."""
 
 
 def text(value: str) -> Html:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from pkggen import templating
 from pkggen.errors import InputError
 from pkggen.recipe.shell import Shell
 
@@ -30,15 +31,8 @@ class Deb(str):
     __slots__ = ()
 
 
-def finalize(value: object) -> str:
-    """Let only marked text through.
-
-    Raises:
-        TypeError: a template prints something that was not quoted (a bug).
-    """
-    if not isinstance(value, Deb | Shell):
-        raise TypeError(f"not quoted for Debian: {value!r}")
-    return value
+finalize: Final = templating.only("Debian", Deb, Shell)
+"""Lets only marked text through."""
 
 
 def word(text: str) -> Deb:

@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urldefrag
 
+from pkggen import templating
 from pkggen.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,15 +35,8 @@ class Make(str):
     __slots__ = ()
 
 
-def finalize(value: object) -> Make:
-    """Let only marked text through.
-
-    Raises:
-        TypeError: a template prints something that was not quoted (a bug).
-    """
-    if not isinstance(value, Make):
-        raise TypeError(f"not quoted for make: {value!r}")
-    return value
+finalize: Final = templating.only("make", Make)
+"""Lets only marked text through."""
 
 
 def value(text: str) -> Make:

@@ -12,6 +12,7 @@ import base64
 import re
 from typing import TYPE_CHECKING, Final
 
+from pkggen import templating
 from pkggen.errors import InputError, raise_all
 
 if TYPE_CHECKING:
@@ -42,15 +43,8 @@ class Nix(str):
     __slots__ = ()
 
 
-def finalize(value: object) -> Nix:
-    """Let only marked text through.
-
-    Raises:
-        TypeError: a template prints something that was not quoted (a bug).
-    """
-    if not isinstance(value, Nix):
-        raise TypeError(f"not quoted for Nix: {value!r}")
-    return value
+finalize: Final = templating.only("Nix", Nix)
+"""Lets only marked text through."""
 
 
 def string(text: str) -> Nix:
