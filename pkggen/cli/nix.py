@@ -199,9 +199,9 @@ def updated_tool(
     release = tool_release(record)
     if arguments.rebuild:
         raise InputError(
-            f"{release.name} is no unikernel: --rebuild is for the images of those",
+            f"nixpkgs builds {release.name} from its release already",
             where=record.source,
-            hint="leave --rebuild out; nixpkgs builds it from source",
+            hint="leave --rebuild out",
         )
     return release_submission(release, Path(arguments.nixpkgs), committed=committed)
 

@@ -147,7 +147,7 @@ def test_what_is_no_checkout(run: Run, checkout: Checkout, record: Path) -> None
     error = refused(run, checkout, "nix", record, "--nixpkgs", checkout.root / "pkgs")
     assert "there is no pkgs/by-name in it" in error
     error = refused(run, checkout, "nix", record, "--nixpkgs", checkout.root, "--rebuild")
-    assert "--rebuild is for the images" in error
+    assert "nixpkgs builds solo5 from its release already" in error
 
 
 def test_nothing_is_added(run: Run, checkout: Checkout, record: Path) -> None:
