@@ -12,7 +12,8 @@ from pkggen.cli.cache import recorded_sources
 from pkggen.cli.common import download_cache
 from pkggen.cli.talk import talk
 from pkggen.errors import UsageError, printable
-from pkggen.sources.fetch import PUBLIC_CACHES, Choices, fetch
+from pkggen.sources.addresses import PUBLIC_CACHES, Choices
+from pkggen.sources.fetch import fetch
 from pkggen.web import is_loopback
 
 if TYPE_CHECKING:

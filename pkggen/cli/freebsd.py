@@ -184,7 +184,7 @@ class _Maker:
 
 
 def _mirrors(arguments: argparse.Namespace) -> Mirrors:
-    from pkggen.sources.fetch import PUBLIC_CACHES  # noqa: PLC0415 - few commands need it
+    from pkggen.sources.addresses import PUBLIC_CACHES  # noqa: PLC0415 - few commands need it
 
     return Mirrors(
         own=tuple(mirror for mirror in arguments.mirror if "://" in mirror),

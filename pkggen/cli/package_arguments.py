@@ -41,7 +41,7 @@ def nix(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--rebuild",
         action="store_true",
-        help="in each package the build of its image from the recorded sources, which are fetched",
+        help="in each package the build of its files from the recorded sources, which are fetched",
     )
     how_to_write(parser)
     fetch_options(parser.add_argument_group("how --rebuild fetches"))

@@ -1,11 +1,5 @@
 """Gets the sources of a record into the cache.
 
-The order is: the cache; directories and files of this machine; the recorded address and its
-mirrors; the caches given by the user; the public caches of the opam world. opam asks its archive
-mirrors first, to spare the authors' servers. Here the recorded address comes first, because it is
-what the record states and a reviewer reads, and no third party needs to learn what is being built.
-The bytes are the same in any case: every recorded checksum is compared, wherever they come from.
-
 One thread decides and each transfer has its own; nothing is shared but a queue of finished ones.
 """
 
@@ -17,9 +11,8 @@ import time
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from pkggen.errors import (
     DownloadError,
@@ -28,6 +21,7 @@ from pkggen.errors import (
     VerificationError,
     raise_all,
 )
+from pkggen.sources.addresses import Choices, local_paths, refusal, remote_addresses
 from pkggen.sources.commits import fetch_commit, find_commit
 from pkggen.sources.download import Download, inspect, key
 from pkggen.web import (
@@ -35,7 +29,6 @@ from pkggen.web import (
     REDIRECTS,
     Answer,
     PassingError,
-    Patience,
     Transfer,
     is_loopback,
     new_adapter,
@@ -44,16 +37,14 @@ from pkggen.web import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from requests.adapters import HTTPAdapter
 
-    from pkggen.opam.package import Checksum
     from pkggen.sources.cache import Cache
     from pkggen.sources.hashes import Hashes
     from pkggen.sources.model import Source
 
-PUBLIC_CACHES: Final = ("https://opam.ocaml.org/cache", "https://opam.robur.coop/cache")
-"""Caches in opam's layout that anybody may ask."""
 MAX_SOURCE_BYTES: Final = 2 * 1024 * 1024 * 1024
 """Largest accepted source."""
 
@@ -95,26 +86,6 @@ class Event:
     """Where it came from, or what is wrong."""
     size: int = 0
     """Bytes of a source that is there now."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choices:
-    """How to fetch."""
-
-    mirrors: tuple[str, ...] = ()
-    """Caches in opam's layout, URLs or directories, in the order in which they are asked."""
-    public_caches: tuple[str, ...] = PUBLIC_CACHES
-    """Asked after everything else."""
-    jobs: int = 16
-    """Most transfers at a time."""
-    per_host: int = 6
-    """Most transfers at a time from one server."""
-    offline: bool = False
-    """Use no network."""
-    insecure_http: bool = False
-    """Allow plain http for sources that have a checksum better than md5."""
-    patience: Patience = field(default_factory=Patience)
-    """How long to wait."""
 
 
 def fetch(
@@ -230,7 +201,7 @@ class _Fetcher:
             return _fetched(source, *found, None), failures
         if (fetched := self._left_over(source)) is not None:
             return fetched, failures
-        for path in _local_paths(source, self._choices.mirrors):
+        for path in local_paths(source, self._choices.mirrors):
             try:
                 if os.path.exists(path):  # noqa: PTH110 - unlike `Path.exists`, it never raises
                     added = self._cache.add(path, source.checksums)
@@ -262,8 +233,8 @@ class _Fetcher:
             told = DownloadError("not asked, because of --offline", where=source.urls[0])
             self._fail(source, [*failures, told])
             return
-        for address in _remote_addresses(source, self._choices):
-            if (reason := self._refusal(address, source)) is None:
+        for address in remote_addresses(source, self._choices):
+            if (reason := refusal(address, source, self._choices)) is None:
                 job.addresses.append(address)
             else:
                 job.failures.append(DownloadError(reason, where=address))
@@ -272,16 +243,6 @@ class _Fetcher:
             self._waiting.append(job)
         else:
             self._fail(source, job.failures)
-
-    def _refusal(self, url: str, source: Source) -> str | None:
-        """Return why an address is not asked, None when it may be."""
-        if urlsplit(url).scheme == "https" or is_loopback(url):
-            return None
-        if not self._choices.insecure_http:
-            return "not asked, because http is not secure; --insecure-http allows it"
-        if not source.strong:
-            return "not asked, because http is not secure and md5 can be forged"
-        return None
 
     def _transfer_all(self) -> None:
         if not self._waiting:
@@ -375,7 +336,7 @@ class _Fetcher:
         job.redirects += 1
         if job.redirects > MAX_REDIRECTS:
             raise DownloadError(f"more than {MAX_REDIRECTS} redirects", where=job.addresses[0])
-        if (reason := self._refusal(target, job.source)) is not None:
+        if (reason := refusal(target, job.source, self._choices)) is not None:
             raise DownloadError(f"redirects to {target}: {reason}", where=job.url)
         if is_loopback(target) and not is_loopback(job.url):
             raise DownloadError(f"redirects into this machine, to {target}", where=job.url)
@@ -455,27 +416,6 @@ class _Fetcher:
 
 def _fetched(source: Source, path: Path, hashes: Hashes, origin: str | None) -> Fetched:
     return Fetched(source=source, path=path, hashes=hashes, origin=origin, commit=None)
-
-
-def _local_paths(source: Source, mirrors: Iterable[str]) -> Iterator[Path]:
-    for url in source.urls:
-        if urlsplit(url).scheme == "file":
-            yield Path(unquote(urlsplit(url).path))
-    for mirror in mirrors:
-        if "://" not in mirror:
-            yield from (Path(mirror, _mirrored(sum_)) for sum_ in source.checksums)
-
-
-def _remote_addresses(source: Source, choices: Choices) -> Iterator[str]:
-    yield from (url for url in source.urls if urlsplit(url).scheme != "file")
-    for mirror in (*choices.mirrors, *choices.public_caches):
-        if "://" in mirror:
-            base = mirror.rstrip("/")
-            yield from (f"{base}/{_mirrored(checksum)}" for checksum in source.checksums)
-
-
-def _mirrored(checksum: Checksum) -> str:
-    return f"{checksum.kind}/{checksum.digest[:2]}/{checksum.digest}"
 
 
 def _summary(source: Source, failures: Sequence[PkggenError]) -> PkggenError:

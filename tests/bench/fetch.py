@@ -46,7 +46,8 @@ import pathlib, sys, time
 import requests
 from pkggen.opam.switch import read_switch
 from pkggen.sources.cache import Cache
-from pkggen.sources.fetch import Choices, fetch
+from pkggen.sources.addresses import Choices
+from pkggen.sources.fetch import fetch
 from pkggen.sources.model import collect_sources
 file, to = map(pathlib.Path, sys.argv[1:])
 sources = collect_sources(read_switch(file.read_bytes(), str(file)))

@@ -26,8 +26,9 @@ from pkggen.recipe.distfiles import Distfile
 from pkggen.recipe.overrides import Overrides
 from pkggen.recipe.rebuild import rebuild_plan
 from pkggen.record.artifact import FileContent
+from pkggen.sources.addresses import Choices
 from pkggen.sources.cache import Cache
-from pkggen.sources.fetch import Choices, fetch
+from pkggen.sources.fetch import fetch
 from pkggen.targets.freebsd.distfiles import Mirrors
 from pkggen.targets.freebsd.model import Sources, Wanted
 from pkggen.targets.freebsd.names import DISTFILES_FILE

@@ -14,8 +14,9 @@ from pkggen.rebuild import here
 from pkggen.rebuild.here import check_directory, check_here, forget, needed_tools, run_here
 from pkggen.rebuild.layout import lay_out
 from pkggen.recipe.rebuild import rebuild_plan
+from pkggen.sources.addresses import Choices
 from pkggen.sources.cache import Cache
-from pkggen.sources.fetch import Choices, fetch
+from pkggen.sources.fetch import fetch
 from tests.rebuild.made import Made, Package, make, need_tools
 
 if TYPE_CHECKING:

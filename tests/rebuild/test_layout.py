@@ -12,8 +12,9 @@ import pytest
 from pkggen.errors import InputError, ToolError
 from pkggen.rebuild import layout
 from pkggen.recipe.rebuild import rebuild_plan
+from pkggen.sources.addresses import Choices
 from pkggen.sources.cache import Cache
-from pkggen.sources.fetch import Choices, fetch
+from pkggen.sources.fetch import fetch
 from tests.rebuild.made import Package, make
 
 if TYPE_CHECKING:

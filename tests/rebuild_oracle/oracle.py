@@ -27,8 +27,9 @@ from pkggen.recipe.rebuild import ORB_BUILD, rebuild_plan
 from pkggen.recipe.script import rebuild_script
 from pkggen.record.assemble import assemble
 from pkggen.record.directory import read_directory
+from pkggen.sources.addresses import Choices
 from pkggen.sources.cache import Cache
-from pkggen.sources.fetch import Choices, fetch
+from pkggen.sources.fetch import fetch
 from pkggen.web import Patience
 
 if TYPE_CHECKING:

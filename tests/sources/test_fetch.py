@@ -12,9 +12,10 @@ import pytest
 
 from pkggen.errors import DownloadError, Faults, InputError, ToolError, VerificationError
 from pkggen.sources import git
+from pkggen.sources.addresses import Choices
 from pkggen.sources.cache import Cache
 from pkggen.sources.commits import commit_checksum
-from pkggen.sources.fetch import Choices, Event, fetch
+from pkggen.sources.fetch import Event, fetch
 from pkggen.sources.model import Source, Use
 from pkggen.web import Answer, Patience, redirect_target
 from tests.sources.make import checksum, source, tar_gz
