@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from pkggen.errors import InputError, PkggenError, raise_all
 from pkggen.opam.filter import expand_command, holds, interpolate
 from pkggen.recipe.dependencies import dependency_names
+from pkggen.recipe.expected import expected_files
 from pkggen.recipe.plan import (
     Carried,
-    Expected,
     PackagePlan,
     Placed,
     RebuildPlan,
@@ -30,17 +30,11 @@ from pkggen.recipe.plan import (
     Text,
     Vendored,
 )
-from pkggen.recipe.tool import prefix_path
-from pkggen.recipe.tool_reader import described_tool
 from pkggen.recipe.variables import SYSTEM_KEYS, Scope, SwitchVariables, text
-from pkggen.record.assemble import verified_bytes
-from pkggen.record.binary_package import is_package, read_package, recorded_package
-from pkggen.record.metadata import read_build_hashes
-from pkggen.record.model import BUILD_HASHES_SUFFIX
 from pkggen.sources.model import Use, collect_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from pkggen.opam.filter import Variable
     from pkggen.opam.package import Command, EnvSetting, ExtraFile, Filtered, OpamPackage
@@ -124,7 +118,7 @@ class _Planner:
             search_path=search_path,
             switch=tuple(plan for plan in plans if plan.name != self.root.name),
             root=root,
-            expected=self._expected(),
+            expected=expected_files(self.record),
         )
 
     def _collect(self) -> None:
@@ -350,38 +344,6 @@ class _Planner:
             if name not in _NOT_EXPORTED and _VARIABLE_NAME.fullmatch(name)
         }
         return tuple(sorted((recorded | fixed).items()))
-
-    def _expected(self) -> tuple[Expected, ...]:
-        found = {
-            path: Expected(path=path, kind="sha256", digest=sha256)
-            for path, sha256 in self._recorded()
-        }
-        for file in self.record.metadata:
-            if file.path.name.endswith(BUILD_HASHES_SUFFIX):
-                hashes = read_build_hashes(verified_bytes(file, str(file.path)), str(file.path))
-                for path, digest in hashes.items():
-                    name = str(path)
-                    if is_package(path):
-                        continue
-                    found.setdefault(name, Expected(path=name, kind="md5", digest=digest))
-        return tuple(found[path] for path in sorted(found))
-
-    def _recorded(self) -> Iterator[tuple[str, str]]:
-        """Yield paths below the prefix and sha256s of the recorded files.
-
-        Of a binary package those of the programs in it: see `_is_packaging`.
-        """
-        package = recorded_package(self.record)
-        if package is not None:
-            tool = described_tool(self.root.name)
-            for file in read_package(package).files:
-                origin = prefix_path(tool, file.path)
-                omitted = tool is not None and tool.place_of(file.path) is None
-                if origin is not None and not omitted:
-                    yield str(origin), file.sha256
-        for file in self.record.artifacts:
-            if not is_package(file.path):
-                yield str(file.path), file.sha256
 
 
 def _is_packaging(words: tuple[Text, ...]) -> bool:
