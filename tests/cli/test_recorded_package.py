@@ -54,6 +54,15 @@ def test_hostile_content_is_refused(
 
 
 @pytest.mark.parametrize("target", ["deb", "nix"])
+def test_two_files_at_one_place_are_refused(run: Run, target: str) -> None:
+    """One of them would be lost: the description puts both below libexec."""
+    saved(run, deb(*DAEMONS, entry("./usr/bin/albatrossd", b"another", mode=0o755)))
+    said = run(target, "saved", "-o", "out", code=3).err
+    assert "is installed at the same place" in said
+    assert not (run.here / "out").exists()
+
+
+@pytest.mark.parametrize("target", ["deb", "nix"])
 def test_what_runs_or_stays_as_root_is_neutralised(run: Run, target: str) -> None:
     content = deb(
         *DAEMONS,

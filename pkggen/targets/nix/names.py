@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from pkggen.errors import InputError
-from pkggen.targets.nix.quote import KEYWORDS
+from pkggen.targets.nix.quote import KEYWORDS, file_name_faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +49,17 @@ def faults(name: str) -> Iterator[InputError]:
         yield InputError(
             f"{name!r} means something else in nixpkgs",
             hint=f"set another name in pkggen.yaml, e.g. {name}-unikernel",
+        )
+
+
+def recorded_file_faults(name: str) -> Iterator[InputError]:
+    """Yield an error if no recorded file of this name may be beside the expression of a package."""
+    yield from file_name_faults(name)
+    if name.lower().endswith(".nix"):
+        yield InputError(
+            "a recorded file beside Nix expressions cannot be called so",
+            where=name,
+            hint="Nix, or a person, would take it for one of them",
         )
 
 

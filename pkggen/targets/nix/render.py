@@ -43,19 +43,16 @@ def image_tree(
         recipe, nixpkgs=nixpkgs, configured=config is not None, rebuilt=rebuild is not None
     )
     values = _quoted(view) | {"rebuild": rebuild is not None}
-    files: dict[PurePosixPath, TextFile | CopiedFile] = {
-        view.directory / names.PACKAGE_FILE: TextFile(
-            templating.render("nix/package.nix.j2", values, finalize=quote.finalize)
-        )
-    }
-    files |= {view.directory / path: file for path, file in (rebuild or {}).items()}
+    text = templating.render("nix/package.nix.j2", values, finalize=quote.finalize)
+    made = Tree({view.directory / names.PACKAGE_FILE: TextFile(text)})
+    made |= Tree({view.directory / path: file for path, file in (rebuild or {}).items()})
     if config is not None:
-        files[view.directory / OVERRIDES_FILE] = TextFile(config)
+        made |= Tree({view.directory / OVERRIDES_FILE: TextFile(config)})
     if view.url is None:
-        files[view.directory / view.file_name] = CopiedFile(
-            content=recipe.image.content, sha256=recipe.image.sha256, size=recipe.image.size
-        )
-    return Tree(files)
+        image = recipe.image
+        copy = CopiedFile(content=image.content, sha256=image.sha256, size=image.size)
+        made |= Tree({view.directory / view.file_name: copy})
+    return made
 
 
 def overlay_tree() -> Tree:

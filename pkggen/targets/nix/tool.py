@@ -52,17 +52,20 @@ def tool_tree(
     """
     raise_all(_faults(recipe))
     directory = names.directory(name_of(recipe))
-    files: dict[PurePosixPath, TextFile | CopiedFile] = {}
     values = _values(recipe, libraries, rebuilt=rebuild is not None)
     text = templating.render("nix/tool.nix.j2", values, finalize=quote.finalize)
-    files[directory / names.PACKAGE_FILE] = TextFile(text)
-    files |= {directory / path: file for path, file in (rebuild or {}).items()}
-    if recipe.provenance.origin is None:
-        for file in _sources(recipe):
-            files[directory / file.path.name] = CopiedFile(
+    made = Tree({directory / names.PACKAGE_FILE: TextFile(text), **module_files(recipe, directory)})
+    made |= Tree({directory / path: file for path, file in (rebuild or {}).items()})
+    if recipe.provenance.origin is not None:
+        return made
+    return made | Tree(
+        {
+            directory / file.path.name: CopiedFile(
                 content=file.content, sha256=file.sha256, size=file.size
             )
-    return Tree(files | module_files(recipe, directory))
+            for file in _sources(recipe)
+        }
+    )
 
 
 def module_files(recipe: ToolRecipe, directory: PurePosixPath) -> dict[PurePosixPath, TextFile]:
@@ -104,14 +107,18 @@ def _faults(recipe: ToolRecipe) -> Iterator[PkggenError]:
     if len(set(sources)) < len(sources):
         yield InputError("two recorded files have the same name", where=recipe.name)
     for file in _sources(recipe):
-        yield from quote.file_name_faults(file.path.name)
+        yield from names.recorded_file_faults(file.path.name)
         if file.path.suffix == ".pkg":
             yield InputError("programs of FreeBSD do not run on NixOS", where=str(file.path))
+    taken: dict[PurePosixPath, Artifact] = {}
+    for file, place in installed(recipe):
+        other = taken.setdefault(place, file)
+        if other is not file:
+            yield InputError(f"{other.path} is installed at the same place", where=str(file.path))
     try:
         nix_version(recipe.version)
-        for _, place in installed(recipe):
-            for part in place.parts:
-                quote.file_name(part)
+        for place in taken:
+            quote.path(place)
     except InputError as error:
         yield error
 

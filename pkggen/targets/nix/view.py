@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from pkggen.errors import InputError, raise_all
 from pkggen.recipe.overrides import OVERRIDES_FILE
 from pkggen.recipe.versions import nix_version
-from pkggen.targets.nix import licences, names, quote
+from pkggen.targets.nix import licences, names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,11 +132,7 @@ def _faults(recipe: ImageRecipe, *, nixpkgs: bool) -> Iterator[InputError]:
         yield InputError(
             "no licence is known", where=recipe.name, hint="set the licence in pkggen.yaml"
         )
-    yield from quote.file_name_faults(recipe.file_name.name)
-    if recipe.file_name.suffix == ".nix":
-        yield InputError(
-            "an image beside Nix expressions cannot be called so", where=recipe.file_name.name
-        )
+    yield from names.recorded_file_faults(recipe.file_name.name)
     if recipe.solo5.machine not in PLATFORMS:
         yield InputError(
             f"no Nix system is known for the machine {recipe.solo5.machine!r}",

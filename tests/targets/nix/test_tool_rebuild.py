@@ -15,6 +15,7 @@ from pkggen.recipe.build import package_recipe
 from pkggen.recipe.model import ToolRecipe
 from pkggen.sources.model import collect_sources
 from pkggen.targets.nix.lint import entries, lint
+from pkggen.targets.nix.tool import tool_tree
 from tests.rebuild.made import Made, Package, make
 from tests.record.test_binary_package import deb, entry
 from tests.targets.nix.rebuilds import STARTED, new_prefix, packaged, source_build
@@ -127,6 +128,20 @@ def test_the_files(tmp_path: Path) -> None:
 
 def record_sources(record: Record) -> list[Source]:
     return sorted(collect_sources(record.switch), key=lambda source: source.file_name)
+
+
+@pytest.mark.parametrize("name", ["package.nix", "module.nix", "x.NIX"])
+def test_no_recorded_file_is_taken_for_an_expression(tmp_path: Path, name: str) -> None:
+    _, recipe = read(plain(tmp_path, {"bin/tool": b"x", f"share/{name}": b"abort ''"}))
+    with pytest.raises(InputError, match=f"{name}: a recorded file beside Nix expressions"):
+        tool_tree(recipe, ())
+
+
+@pytest.mark.parametrize("name", ["deps.json", "root.sh"])
+def test_no_recorded_file_takes_the_place_of_a_generated_one(tmp_path: Path, name: str) -> None:
+    record, recipe = read(plain(tmp_path, {"bin/tool": b"x", f"share/{name}": b"y"}))
+    with pytest.raises(InputError, match="two different files are generated for one path"):
+        tool_tree(recipe, (), rebuild=source_build(record, recipe))
 
 
 def test_the_report_has_a_place_of_its_own(tmp_path: Path) -> None:
