@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 REBUILD_FILE: Final = "rebuild.nix"
 DEPS_FILE: Final = "deps.json"
 _IMAGES: Final = PurePosixPath("share/mirage")
-_REPORT: Final = "report"
 _OWN_ARGUMENTS: Final = frozenset({"buildJobs", "fixedOutput", "lib"})
 
 _STORE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,199}")
@@ -227,10 +226,6 @@ def _built_faults(built: tuple[_Built, ...], plan: RebuildPlan) -> Iterator[Inpu
             yield InputError(f"a rebuild of this record does not make {file.path}", where=plan.job)
         for part in (*file.path.parts, *file.place.parts):
             yield from quote.file_name_faults(part)
-        if file.place == PurePosixPath(_REPORT):
-            yield InputError(
-                f"the source build writes its own {_REPORT} there", where=str(file.path)
-            )
 
 
 def _quoted(

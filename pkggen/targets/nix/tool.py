@@ -12,6 +12,7 @@ from pkggen import templating
 from pkggen.errors import InputError, PkggenError, raise_all
 from pkggen.recipe import shell
 from pkggen.recipe.model import ToolRecipe
+from pkggen.recipe.tool import PLACES
 from pkggen.recipe.versions import nix_version
 from pkggen.targets.nix import licences, names, quote
 from pkggen.targets.nix.tool_module import header, module_values
@@ -113,6 +114,11 @@ def _faults(recipe: ToolRecipe) -> Iterator[PkggenError]:
     taken: dict[PurePosixPath, Artifact] = {}
     for file, place in installed(recipe):
         other = taken.setdefault(place, file)
+        if place.parts[0] not in PLACES or len(place.parts) == 1:
+            yield InputError(
+                f"a Nix package cannot install {file.path}",
+                hint=f"it knows the directories {', '.join(PLACES)}",
+            )
         if other is not file:
             yield InputError(f"{other.path} is installed at the same place", where=str(file.path))
     try:

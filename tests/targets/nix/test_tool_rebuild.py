@@ -144,10 +144,12 @@ def test_no_recorded_file_takes_the_place_of_a_generated_one(tmp_path: Path, nam
         tool_tree(recipe, (), rebuild=source_build(record, recipe))
 
 
-def test_the_report_has_a_place_of_its_own(tmp_path: Path) -> None:
-    record, recipe = read(plain(tmp_path, {"report": b"x"}))
-    with pytest.raises(InputError, match="writes its own report"):
-        source_build(record, recipe)
+@pytest.mark.parametrize("path", ["report", "bin", "nix-support/setup-hook", "lib64/x"])
+def test_other_directories_than_the_usual_ones_are_refused(tmp_path: Path, path: str) -> None:
+    """Nix itself, and the report, have places below `$out` too."""
+    _, recipe = read(plain(tmp_path, {path: b"x"}))
+    with pytest.raises(InputError, match=f"a Nix package cannot install {path}"):
+        tool_tree(recipe, ())
 
 
 def test_a_package_without_programs(tmp_path: Path) -> None:
