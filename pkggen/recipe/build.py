@@ -13,6 +13,7 @@ from pkggen.recipe.licences import image_licences
 from pkggen.recipe.linked import linked_parts
 from pkggen.recipe.model import ImageRecipe, Provenance, ToolRecipe, Version
 from pkggen.recipe.overrides import OVERRIDES_FILE, PACKAGE_NAME, web_url
+from pkggen.recipe.places import place_faults
 from pkggen.recipe.tool_reader import described_tool
 from pkggen.recipe.versions import release_of
 from pkggen.record.assemble import no_image_reason
@@ -70,7 +71,8 @@ def package_recipe(
     Arguments are those of `image_recipe`.
 
     Raises:
-        InputError: as `image_recipe`, and if the record holds no files.
+        InputError: as `image_recipe`, and if the record holds no files, or some that no package may
+            have.
     """
     if record.image is not None:
         return image_recipe(record, overrides, by_sources)
@@ -79,7 +81,10 @@ def package_recipe(
     builder.summary = None if tool is None else tool.summary
     payload = builder.tried(lambda: _payload(record, tool))
     common = builder.common()
-    if payload is None or common is None:
+    if payload is not None and common is not None:
+        names = {common["name"], record.switch.root.name}
+        builder.faults += place_faults(payload["payload"], tool, names)
+    if payload is None or common is None or builder.faults:
         raise builder.error()
     return ToolRecipe(machine=_machine(record), tool=tool, **payload, **common)
 

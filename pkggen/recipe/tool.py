@@ -258,6 +258,11 @@ class Tool:
             f"{name}.{'socket' if name in sockets else 'service'}" for name in (*own, *daemon.after)
         )
 
+    def describes(self, path: PurePosixPath) -> bool:
+        """Tell whether it says what becomes of a file."""
+        patterns = (pattern for package in self.packages for pattern, _ in package.files)
+        return any(matches(path, pattern) for pattern in (*self.omit, *patterns))
+
     def place_of(self, path: PurePosixPath) -> PurePosixPath | None:
         """Return where a recorded file of the prefix goes; None if it is not packaged.
 

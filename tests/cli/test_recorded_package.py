@@ -53,6 +53,16 @@ def test_hostile_content_is_refused(
     assert not (run.here / "out").exists()
 
 
+@pytest.mark.parametrize("path", ["etc/cron.d/root", "lib/udev/rules.d/x.rules"])
+@pytest.mark.parametrize("target", ["deb", "nix"])
+def test_orders_for_the_system_are_refused(run: Run, target: str, path: str) -> None:
+    packed = path if path.startswith("etc/") else f"usr/{path}"
+    saved(run, deb(*DAEMONS, entry(f"./{packed}")))
+    said = run(target, "saved", "-o", "out", code=3).err
+    assert f"{path}: no package may have a file there" in said
+    assert not (run.here / "out").exists()
+
+
 @pytest.mark.parametrize("target", ["deb", "nix"])
 def test_two_files_at_one_place_are_refused(run: Run, target: str) -> None:
     """One of them would be lost: the description puts both below libexec."""
