@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pkggen.cli.common import (
-    download_cache,
     load_overrides,
     source_licences,
     source_opener,
 )
-from pkggen.cli.fetch import choices, progress
 from pkggen.cli.packages import (
     FOUND_CHANGES,
     applied,
@@ -26,16 +24,11 @@ from pkggen.cli.packages import (
 )
 from pkggen.cli.talk import talk
 from pkggen.errors import InputError, PkggenError, ToolError, UsageError
-from pkggen.publish.maintainers import MAINTAINERS
-from pkggen.publish.nixpkgs import release_submission, submission, write_and_commit
-from pkggen.publish.pull_request import pull_request
 from pkggen.recipe.build import package_recipe
 from pkggen.recipe.depexts import depexts
 from pkggen.recipe.model import ImageRecipe, ToolRecipe
-from pkggen.recipe.rebuild import rebuild_plan
 from pkggen.recipe.release import is_tool, tool_release
 from pkggen.targets.nix.native import native_tree
-from pkggen.targets.nix.rebuild import Inputs, Pin, rebuild_tree
 from pkggen.targets.nix.render import flake_tree, image_tree, overlay_tree
 from pkggen.targets.nix.tool import tool_tree
 
@@ -105,6 +98,8 @@ def _require_nixpkgs(arguments: argparse.Namespace) -> None:
 
 
 def _write_pull_request(outcomes: list[_Outcome], arguments: argparse.Namespace) -> None:
+    from pkggen.publish.pull_request import pull_request  # noqa: PLC0415 - only --nixpkgs needs it
+
     submissions = [outcome.submitted for outcome in outcomes if outcome.submitted is not None]
     if not submissions:
         return
@@ -150,11 +145,13 @@ def _package(
         done[recipe.name] = source
         tree = _tool_package(record, recipe, arguments)
         return _Outcome(source=source, recipe=recipe, changes=_apply(tree, arguments))
-    rebuild = rebuild_files(record, recipe, arguments)
+    rebuild = _rebuild(record, recipe, arguments)
     if arguments.nixpkgs is None:
         tree = image_tree(recipe, nixpkgs=False, rebuild=rebuild)
         outcome = _Outcome(source=source, recipe=recipe, changes=_apply(tree, arguments))
     else:
+        from pkggen.publish.nixpkgs import submission  # noqa: PLC0415 - only --nixpkgs needs it
+
         checkout = Path(arguments.nixpkgs)
         submitted = submission(
             recipe, checkout, overrides, committed=arguments.commit, rebuild=rebuild
@@ -177,7 +174,7 @@ def _tool_package(record: Record, recipe: ToolRecipe, arguments: argparse.Namesp
     for reason in () if recipe.package is None else recipe.package.left_out:
         talk(f"{recipe.name}: {reason}")
     installed = sorted(record.switch.installed_names)
-    rebuild = rebuild_files(record, recipe, arguments)
+    rebuild = _rebuild(record, recipe, arguments)
     return tool_tree(recipe, depexts(record, installed, "nixos"), rebuild=rebuild)
 
 
@@ -196,6 +193,8 @@ def updated_tool(
     record: Record, arguments: argparse.Namespace, *, committed: bool = False
 ) -> Submission:
     """Return the update of a tool's package in a checkout of nixpkgs."""
+    from pkggen.publish.nixpkgs import release_submission  # noqa: PLC0415 - only --nixpkgs needs it
+
     release = tool_release(record)
     if arguments.rebuild:
         raise InputError(
@@ -215,6 +214,9 @@ def _require_free(name: str, done: dict[str, str]) -> None:
 
 
 def _submit(source: str, submitted: Submission, arguments: argparse.Namespace) -> _Outcome:
+    from pkggen.publish.maintainers import MAINTAINERS  # noqa: PLC0415 - only --nixpkgs needs it
+    from pkggen.publish.nixpkgs import write_and_commit  # noqa: PLC0415 - only --nixpkgs needs it
+
     commits: tuple[Commit, ...] = ()
     if arguments.commit:
         checkout = Path(arguments.nixpkgs)
@@ -229,32 +231,12 @@ def _submit(source: str, submitted: Submission, arguments: argparse.Namespace) -
     return _Outcome(source=source, changes=changes, submitted=submitted, commits=commits)
 
 
-def rebuild_files(record: Record, recipe: AnyRecipe, arguments: argparse.Namespace) -> Tree | None:
-    """Return the files of the source build, None unless --rebuild is given.
-
-    The sources are fetched, and kept in the cache.
-    """
+def _rebuild(record: Record, recipe: AnyRecipe, arguments: argparse.Namespace) -> Tree | None:
     if not arguments.rebuild:
         return None
-    from pkggen.sources.fetch import fetch  # noqa: PLC0415 - only --rebuild needs it
-    from pkggen.sources.nar import hash_tar  # noqa: PLC0415 - likewise
+    from pkggen.cli.nix_rebuild import rebuild_files  # noqa: PLC0415 - only --rebuild needs it
 
-    steps = rebuild_plan(record)
-    with progress(len(steps.sources)) as tell:
-        fetched = fetch(steps.sources, download_cache(arguments), choices(arguments), tell)
-    pins = {
-        one.source.file_name: Pin(
-            sha256=one.hashes.sha256,
-            commit=one.commit,
-            nar=None if one.commit is None else hash_tar(one.path).digest.hex(),
-        )
-        for one in fetched
-    }
-    inputs = Inputs(
-        switch=depexts(record, [package.name for package in steps.switch], "nixos"),
-        root=depexts(record, [steps.root.package.name], "nixos"),
-    )
-    return rebuild_tree(recipe, steps, pins, inputs, record.system_packages or ())
+    return rebuild_files(record, recipe, arguments)
 
 
 def _extra(tree: Tree, arguments: argparse.Namespace) -> _Outcome:

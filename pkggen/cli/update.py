@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pkggen.cli.common import load_overrides, source_licences, source_opener
-from pkggen.cli.nix import rebuild_files, updated_tool
+from pkggen.cli.nix import updated_tool
+from pkggen.cli.nix_rebuild import rebuild_files
 from pkggen.errors import InputError, raise_all
 from pkggen.publish.nixpkgs import submission
 from pkggen.recipe.build import image_recipe
@@ -38,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
             submitted = updated_tool(record, arguments)
         else:
             recipe = image_recipe(record, overrides, source_licences(record, overrides, arguments))
-            rebuild = rebuild_files(record, recipe, arguments)
+            rebuild = rebuild_files(record, recipe, arguments) if arguments.rebuild else None
             submitted = submission(recipe, checkout, overrides, rebuild=rebuild)
         raise_all(_faults(submitted, checkout))
         changes = write(submitted.tree, checkout)

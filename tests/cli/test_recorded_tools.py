@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pkggen.cli import deb, freebsd
+from pkggen.cli import deb, freebsd, nix_rebuild
 from pkggen.recipe.distfiles import Distfile, carried_distfile
 from pkggen.record.assemble import assemble
 from pkggen.record.directory import read_directory
-from pkggen.sources import fetch
 from pkggen.sources.fetch import Fetched
 from pkggen.sources.hashes import Hashes
 from pkggen.sources.model import collect_sources
@@ -164,7 +163,7 @@ def test_a_nix_package_of_the_programs(tool: str, run: Run) -> None:
 def test_a_nix_rebuild_lists_exactly_the_recorded_sources(
     tool: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "fetch", fetched_files)
+    monkeypatch.setattr(nix_rebuild, "fetch", fetched_files)
     run("nix", "saved", "-o", "nix", "--overlay", "--rebuild")
     run("lint", "nix", "nix")
     (package,) = (run.here / "nix").rglob("rebuild.nix")
