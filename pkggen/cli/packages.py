@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pkggen.cli.common import download_cache, load_overrides, source_opener
-from pkggen.cli.fetch import choices, progress
 from pkggen.cli.talk import talk
 from pkggen.errors import InputError, PkggenError, printable
 from pkggen.recipe.distfiles import Distfile, carried_distfile
@@ -169,7 +168,8 @@ def fetched_sources(
     Raises:
         PkggenError: see `sources.fetch.fetch`.
     """
-    from pkggen.sources.fetch import fetch  # noqa: PLC0415 - few commands need it
+    from pkggen.cli.fetch import choices, progress  # noqa: PLC0415 - few packages need it
+    from pkggen.sources.fetch import fetch  # noqa: PLC0415 - likewise
 
     with progress(len(sources)) as tell:
         fetched = fetch(sources, download_cache(arguments), choices(arguments), tell)
