@@ -38,6 +38,23 @@ _PLACES: Final = {
     "etc": "etc",
 }
 
+_OF_THE_SYSTEM: Final = """\
+agetty badblocks bash blkdiscard blkid blkzone blockdev cat chcpu chgrp chmod chown cp ctrlaltdel
+dash date dd debugfs df dir dmesg dnsdomainname domainname dumpe2fs e2fsck e2image e2label
+e2mmpstatus e2scrub e2scrub_all e2undo echo egrep false fgrep findfs findmnt fsck fsck.cramfs
+fsck.ext2 fsck.ext3 fsck.ext4 fsck.minix fsfreeze fstab-decode fstrim getty grep gunzip gzexe gzip
+hostname installkernel isosize killall5 ldconfig ln login losetup ls lsblk mkdir mke2fs mkfs
+mkfs.bfs mkfs.cramfs mkfs.ext2 mkfs.ext3 mkfs.ext4 mkfs.minix mkhomedir_helper mknod mkswap mktemp
+more mount mountpoint mv nisdomainname pam_namespace_helper pidof pivot_root pwd pwhistory_helper
+rbash readlink resize2fs rm rmdir run-parts runuser sed sh shadowconfig sleep start-stop-daemon
+stty su sulogin swaplabel swapoff swapon switch_root sync tar tempfile touch true tune2fs umount
+uname uncompress unix_chkpwd unix_update vdir wdctl wipefs ypdomainname zcat zcmp zdiff zegrep
+zfgrep zforce zgrep zless zmore znew zramctl
+"""
+OF_THE_SYSTEM: Final = frozenset(_OF_THE_SYSTEM.split())
+"""Programs that every Debian has in /bin or /sbin (packages that are required, bookworm). There
+dpkg takes /bin/sh and /usr/bin/sh for two files, and would overwrite one by the other unseen."""
+
 
 def faults(name: str) -> Iterator[InputError]:
     """Yield an error if a package cannot have this name."""

@@ -13,6 +13,7 @@ from pkggen.recipe.model import ImageRecipe, ToolRecipe
 from pkggen.recipe.overrides import web_url
 from pkggen.recipe.script import rebuild_script
 from pkggen.recipe.service import service
+from pkggen.recipe.tool import PROGRAMS
 from pkggen.recipe.versions import deb_version
 from pkggen.targets.deb import control, lintian, names, native, quote, tool, unikernel
 from pkggen.targets.deb.changelog import Entry, build_line, changelog, stamp
@@ -202,6 +203,8 @@ def _faults(inputs: Inputs) -> Iterator[PkggenError]:
         except InputError as error:
             yield error
             continue
+        if file.path.parts[0] in PROGRAMS and file.path.name in names.OF_THE_SYSTEM:
+            yield InputError("every Debian has a program of that name", where=str(file.path))
         other = file if place is None else places.setdefault(place, file)
         if other is not file:
             yield InputError(f"{other.path} is installed at the same place", where=str(file.path))

@@ -385,6 +385,8 @@ def test_images_that_debian_cannot_run(
         ("lib", "no place for this file"),
         ("var/x", "no place for this file"),
         ("man/man1/x.1", "share/man/man1/x.1 is installed at the same place"),
+        ("bin/sh", "every Debian has a program of that name"),
+        ("sbin/mount", "every Debian has a program of that name"),
     ],
 )
 def test_payload_that_has_no_place(tool: Inputs, path: str, message: str) -> None:
