@@ -19,7 +19,7 @@ from pkggen.errors import InputError, raise_all
 from pkggen.recipe.model import ImageRecipe
 from pkggen.recipe.script import SCRIPTS, carried_of, rebuild_script, sources_of
 from pkggen.recipe.versions import nix_version
-from pkggen.targets.nix import names, quote
+from pkggen.targets.nix import inputs, names, quote
 from pkggen.targets.nix.tool import installed, name_of
 from pkggen.tree import SEAL, CopiedFile, TextFile, Tree, with_seal
 
@@ -39,9 +39,6 @@ _OWN_ARGUMENTS: Final = frozenset({"buildJobs", "fixedOutput", "lib"})
 
 _STORE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,199}")
 _ADDRESS: Final = re.compile(r"https?://[!-~]+")
-_INPUT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)*")
-_RENAMED: Final = {"pkgconfig": "pkg-config"}
-"""Attributes that old records know by names that nixpkgs has given up."""
 _WRITABLE: Final = ("/tmp/", "/build/")  # noqa: S108 - all that a build in Nix can write to
 _COMPILER: Final = re.compile(r"binutils|gcc(-[0-9]+)?|clang(-[0-9]+)?|libc6-dev|linux-libc-dev")
 
@@ -84,7 +81,7 @@ def rebuild_tree(
     recipe: AnyRecipe,
     plan: RebuildPlan,
     pins: Mapping[str, Pin],
-    inputs: Inputs,
+    needed: Inputs,
     host: Iterable[SystemPackage],
 ) -> Tree:
     """Return `rebuild.nix` and what it reads: the sources' hashes, both scripts, carried files.
@@ -93,7 +90,7 @@ def rebuild_tree(
         recipe: The image or the tool.
         plan: How it is built.
         pins: All sources of the plan by file name.
-        inputs: What the recorded packages ask of nixpkgs.
+        needed: What the recorded packages ask of nixpkgs.
         host: Packages of the recorded build host.
 
     Returns:
@@ -104,13 +101,13 @@ def rebuild_tree(
             that others can reach, or a name cannot be used; all of them are given together.
     """
     built = tuple(_built(recipe))
-    raise_all(_faults(recipe, built, plan, inputs))
+    raise_all(_faults(recipe, built, plan, needed))
     digests = {name: pin.sha256 for name, pin in pins.items()}
     files: dict[PurePosixPath, TextFile | CopiedFile] = {
         PurePosixPath(REBUILD_FILE): TextFile(
             templating.render(
                 "nix/rebuild.nix.j2",
-                _quoted(recipe, built, plan, inputs, host),
+                _quoted(recipe, built, plan, needed, host),
                 finalize=quote.finalize,
             )
         ),
@@ -182,7 +179,7 @@ def _address(source: Source) -> str | None:
 
 
 def _faults(
-    recipe: AnyRecipe, built: tuple[_Built, ...], plan: RebuildPlan, inputs: Inputs
+    recipe: AnyRecipe, built: tuple[_Built, ...], plan: RebuildPlan, needed: Inputs
 ) -> Iterator[InputError]:
     yield from _built_faults(built, plan)
     if not plan.prefix.startswith(_WRITABLE):
@@ -202,19 +199,9 @@ def _faults(
     for one in stored:
         if not _STORE_NAME.fullmatch(one.file_name):
             yield InputError(f"the file name {one.file_name!r} cannot be used in the Nix store")
-    for name in sorted({*inputs.switch, *inputs.root}):
-        first = name.partition(".")[0]
-        if not _INPUT.fullmatch(name) or {*name.split(".")} & quote.KEYWORDS:
-            yield InputError(
-                f"a package asks for the system package {name!r}, which is no name in nixpkgs",
-                where=plan.job,
-            )
-        elif first in _OWN_ARGUMENTS | {names.attribute(name_of(recipe))}:
-            yield InputError(
-                f"a package asks for the system package {name}, which means something else here",
-                where=plan.job,
-                hint="set another name in pkggen.yaml",
-            )
+    asked = (*needed.switch, *needed.root)
+    own = _OWN_ARGUMENTS | {names.attribute(name_of(recipe))}
+    yield from inputs.faults(asked, own, plan.job)
 
 
 def _built_faults(built: tuple[_Built, ...], plan: RebuildPlan) -> Iterator[InputError]:
@@ -232,12 +219,11 @@ def _quoted(
     recipe: AnyRecipe,
     built: tuple[_Built, ...],
     plan: RebuildPlan,
-    inputs: Inputs,
+    needed: Inputs,
     host: Iterable[SystemPackage],
 ) -> dict[str, object]:
     """Return the values of the template: each quoted for its one place there."""
-    every = (*inputs.switch, *inputs.root)
-    asked = {_RENAMED.get(name, name).partition(".")[0] for name in every}
+    asked = inputs.arguments((*needed.switch, *needed.root))
     arguments = names.REBUILD_ARGUMENTS | asked
     origin = recipe.provenance.origin
     header = (
@@ -271,11 +257,6 @@ def _quoted(
             ],
             indent=2,
         ),
-        "switch_inputs": _inputs(inputs.switch),
-        "root_inputs": _inputs(inputs.root),
+        "switch_inputs": inputs.listing(needed.switch, indent=2),
+        "root_inputs": inputs.listing(needed.root, indent=2),
     }
-
-
-def _inputs(attributes: Iterable[str]) -> quote.Nix:
-    names_now = sorted({_RENAMED.get(name, name) for name in attributes})
-    return quote.listing([quote.Nix(name) for name in names_now], indent=2)

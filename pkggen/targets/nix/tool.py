@@ -14,7 +14,7 @@ from pkggen.recipe import shell
 from pkggen.recipe.model import ToolRecipe
 from pkggen.recipe.tool import PLACES
 from pkggen.recipe.versions import nix_version
-from pkggen.targets.nix import licences, names, quote
+from pkggen.targets.nix import inputs, licences, names, quote
 from pkggen.targets.nix.tool_module import header, module_values
 from pkggen.targets.nix.view import PLATFORMS
 from pkggen.tree import CopiedFile, TextFile, Tree
@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     from pkggen.record.model import Artifact
 
 MODULE_FILE: Final = "module.nix"
-BUILD_TOOLS: Final = frozenset({"binutils", "gcc", "gnumake", "m4", "perl", "pkg-config", "which"})
+_ARGUMENTS: Final = frozenset(
+    {"autoPatchelfHook", "callPackage", "dpkg", "fetchurl", "lib", "stdenv"}
+)
+BUILD_TOOLS: Final = frozenset(
+    {"binutils", "gcc", "gnumake", "m4", "perl", "pkg-config", "pkgconfig", "which"}
+)
 """Packages that only a build needs."""
 _PROGRAMS: Final = ("bin", "sbin", "libexec")
 
@@ -51,7 +56,7 @@ def tool_tree(
     Raises:
         InputError: it cannot become such a package; all reasons together.
     """
-    raise_all(_faults(recipe))
+    raise_all(_faults(recipe, libraries))
     directory = names.directory(name_of(recipe))
     values = _values(recipe, libraries, rebuilt=rebuild is not None)
     text = templating.render("nix/tool.nix.j2", values, finalize=quote.finalize)
@@ -99,7 +104,8 @@ def about(recipe: ToolRecipe) -> dict[str, object]:
     }
 
 
-def _faults(recipe: ToolRecipe) -> Iterator[PkggenError]:
+def _faults(recipe: ToolRecipe, libraries: tuple[str, ...]) -> Iterator[PkggenError]:
+    yield from inputs.faults(libraries, _ARGUMENTS | {name_of(recipe)}, recipe.provenance.job)
     yield from names.faults(name_of(recipe))
     yield from licences.faults(recipe.licences.terms)
     if recipe.machine not in PLATFORMS:
@@ -149,7 +155,7 @@ def _values(recipe: ToolRecipe, libraries: tuple[str, ...], *, rebuilt: bool) ->
     used = [library for library in libraries if library not in BUILD_TOOLS]
     remote = recipe.provenance.origin is not None
     arguments = sorted(
-        {"lib", "stdenv", "autoPatchelfHook", *used}
+        {"lib", "stdenv", "autoPatchelfHook", *inputs.arguments(used)}
         | ({"fetchurl"} if remote else set())
         | ({"dpkg"} if packed is not None else set())
         | ({"callPackage"} if rebuilt else set())
@@ -159,7 +165,7 @@ def _values(recipe: ToolRecipe, libraries: tuple[str, ...], *, rebuilt: bool) ->
         "rebuild": rebuilt,
         "arguments": [quote.attribute(one) for one in arguments],
         "tools": quote.listing([quote.attribute(one) for one in tools], indent=2),
-        "libraries": quote.listing([quote.attribute(one) for one in used], indent=2),
+        "libraries": inputs.listing(used, indent=2),
         "sources": [_source(recipe, file) for file in _sources(recipe)],
         "archive": None if packed is None else quote.attribute(packed.archive.path.name),
         "members": quote.shell(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from pkggen.errors import InputError
 from pkggen.recipe.build import package_recipe
 from pkggen.recipe.model import ToolRecipe
 from pkggen.recipe.overrides import Overrides, read_overrides
@@ -17,6 +18,7 @@ from pkggen.record.assemble import assemble
 from pkggen.record.directory import read_directory
 from pkggen.targets.nix import quote
 from pkggen.targets.nix.tool import MODULE_FILE, tool_tree
+from pkggen.tree import TextFile
 from pkggen.writer import write
 from tests.targets.nix.conftest import STAND_IN
 from tests.targets.nix.nixos import module_system
@@ -190,6 +192,32 @@ def test_what_the_documentation_shows(configured: Configured) -> None:
 def test_unknown_options_are_refused(configured: Configured) -> None:
     said = configured("{ enabled = true; }", "system.services", status=1)
     assert "services.albatross-vmm.enabled' does not exist" in said
+
+
+def test_libraries_are_arguments_of_the_expression(tmp_path: Path) -> None:
+    recipe = recipe_of(tmp_path, {"bin/albatrossd": b"x"}, OVERRIDES)
+    tree = tool_tree(recipe, ("gmp", "ocamlPackages.zarith", "pkgconfig"))
+    package = tree[PurePosixPath(DIRECTORY, "package.nix")]
+    assert isinstance(package, TextFile)
+    assert "  gmp,\n  lib,\n  ocamlPackages,\n" in package.text
+    assert "  buildInputs = [\n    gmp\n    ocamlPackages.zarith\n  ];\n" in package.text
+
+
+@pytest.mark.parametrize(
+    ("library", "message"),
+    [
+        ("x y", "'x y', which is no name in nixpkgs"),
+        ("a.in", "'a.in', which is no name in nixpkgs"),
+        ('"; builtins.abort "', "which is no name in nixpkgs"),
+        ("lib", "lib, which means something else here"),
+        ("albatross-vmm", "albatross-vmm, which means something else here"),
+    ],
+)
+def test_names_that_are_none_are_refused(tmp_path: Path, library: str, message: str) -> None:
+    recipe = recipe_of(tmp_path, {"bin/albatrossd": b"x"}, OVERRIDES)
+    with pytest.raises(InputError) as caught:
+        tool_tree(recipe, (library,))
+    assert message in str(caught.value)
 
 
 def test_plain_tools_have_no_module(tmp_path: Path) -> None:
