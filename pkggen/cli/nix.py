@@ -142,9 +142,10 @@ def _package(
     recipe = package_recipe(record, overrides, source_licences(record, overrides, arguments))
     _require_free(recipe.name, done)
     if isinstance(recipe, ToolRecipe):
-        done[recipe.name] = source
         tree = _tool_package(record, recipe, arguments)
-        return _Outcome(source=source, recipe=recipe, changes=_apply(tree, arguments))
+        outcome = _Outcome(source=source, recipe=recipe, changes=_apply(tree, arguments))
+        done[recipe.name] = source
+        return outcome
     rebuild = _rebuild(record, recipe, arguments)
     if arguments.nixpkgs is None:
         tree = image_tree(recipe, nixpkgs=False, rebuild=rebuild)

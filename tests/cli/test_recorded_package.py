@@ -67,7 +67,8 @@ def test_orders_for_the_system_are_refused(run: Run, target: str, path: str) -> 
 def test_two_files_at_one_place_are_refused(run: Run, target: str) -> None:
     """One of them would be lost: the description puts both below libexec."""
     saved(run, deb(*DAEMONS, entry("./usr/bin/albatrossd", b"another", mode=0o755)))
-    said = run(target, "saved", "-o", "out", code=3).err
+    options = ("--overlay",) if target == "nix" else ()
+    said = run(target, "saved", "-o", "out", *options, code=3).err
     assert "is installed at the same place" in said
     assert not (run.here / "out").exists()
 
